@@ -1,0 +1,156 @@
+"""The whole contract for plugin authors. Read this file; nothing else is needed.
+
+A source yields events, a codec turns payload bytes into canonical JSON text, a sink stores rows. Each is
+synchronous and used by one thread at a time. Batching, checkpointing, retries, ordering, hashing and
+parallelism are not your job: the verbs (`capture`, `replay`) do them, the same for every plugin.
+Inherit the suites in `eventreplay.testing`: they call your class as the verbs will, and crash it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+from attrs import frozen
+
+from eventreplay.batch import Batch
+from eventreplay.event import Checkpoint, Position
+
+
+class Source(Protocol):
+    """Something that can be read again: a journal, files, the log itself.
+
+    The same range read twice yields the same events in the same order. Raise `SourceUnavailableError`
+    when trying again later may help; any other `SourceError` stops the run.
+    """
+
+    @property
+    def name(self) -> str:
+        """Stable name that checkpoints carry; never contains a secret."""
+
+    def epoch(self) -> str:
+        """Identity of the order that positions belong to; changes when the source is replaced.
+
+        For files: a hash of what cannot change without changing positions. A changed epoch stops
+        the run with `EpochError`.
+        """
+
+    def head(self) -> Position | None:
+        """A SAFE end: nothing at or below it can still appear. None if there is nothing yet.
+
+        May block for a bounded time; called once per run.
+        """
+
+    def read(self, after: Position | None, upto: Position) -> Iterator[Batch]:
+        """Yield every event in (after, upto], `source_position` strictly ascending.
+
+        `after=None` means from the beginning. Batch sizes are free (bound them); gaps between
+        positions are fine. Empty batches are allowed. A record that cannot be made an event goes to
+        `Batch.rejected`; never drop it, never raise for it.
+        """
+
+    def close(self) -> None:
+        """Release connections and files. Idempotent; called even after an error."""
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """A batch from a queue and the token by which the queue knows it."""
+
+    batch: Batch
+    token: object
+
+
+class QueueSource(Protocol):
+    """Something that delivers, and delivers again until settled: AMQP.
+
+    The verb calls `receive`, commits to the log, then `settle`, in this order and on one thread. What
+    was received and not settled when the process dies must be delivered again.
+    """
+
+    @property
+    def name(self) -> str:
+        """Stable name that checkpoints carry; never contains a secret."""
+
+    def receive(self, timeout_s: float) -> Delivery | None:
+        """The next batch, or None if nothing arrived within `timeout_s`. Blocks no longer than that."""
+
+    def settle(self, delivery: Delivery) -> None:
+        """Everything in `delivery` is durable in the log: acknowledge it. Idempotent.
+
+        Never acknowledge before this call. If the connection it came by is gone, do nothing: it will
+        be delivered again, and counted once downstream.
+        """
+
+    def close(self) -> None:
+        """Release the connection without acknowledging anything. Idempotent."""
+
+
+@frozen(kw_only=True)
+class Decoded:
+    """What a codec made of a batch of n rows.
+
+    Attributes:
+        rows: index of each decoded row in the batch, int32, ascending.
+        payload_type: type name after upcasting, string, aligned with `rows`.
+        payload: canonical JSON text, string, aligned with `rows`.
+        failed: index of each failed row, int32, ascending; disjoint from `rows`, together 0..n-1.
+        error_code: stable snake_case word, aligned with `failed`.
+        error_message: for a person; never contains payload bytes.
+    """
+
+    rows: pa.Array
+    payload_type: pa.Array
+    payload: pa.Array
+    failed: pa.Array
+    error_code: pa.Array
+    error_message: pa.Array
+
+
+class Codec(Protocol):
+    """Payload bytes to canonical JSON text, a batch at a time. Pure: no clock, no I/O, no ambient state.
+
+    Must be picklable (workers are processes). A row that fails never fails its batch.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the output for any input could; equal fingerprints promise equal output."""
+
+    def decode(self, events: pa.RecordBatch) -> Decoded:
+        """Decode rows with at least the columns `event_type`, `content_type`, `payload`."""
+
+
+class Sink(Protocol):
+    """Where rows go: a warehouse. Data and checkpoint commit together, or not at all (promise P5)."""
+
+    def begin(self, replay_id: str) -> Checkpoint | None:
+        """Drop uncommitted writes and say where to resume; None: from the start. Idempotent."""
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Take rows of `RAW_SCHEMA`. Nothing is visible to readers before `commit`. May block."""
+
+    def quarantine(self, rows: pa.RecordBatch) -> None:
+        """Take rows of `QUARANTINE_SCHEMA`, under the same commit as `write`."""
+
+    def commit(self, checkpoint: Checkpoint, *, expected: Checkpoint | None) -> None:
+        """Make the writes since the last commit and `checkpoint` visible in one atomic step.
+
+        Raises:
+            CheckpointConflictError: the stored checkpoint is not `expected`; nothing was written.
+        """
+
+    def close(self) -> None:
+        """Release connections; uncommitted writes are dropped. Idempotent."""
+
+
+@runtime_checkable
+class SupportsRebuild(Protocol):
+    """A sink that can hold a second generation beside the live one and swap the two."""
+
+    def shadow(self, generation: str) -> Sink:
+        """A sink that writes the named generation, invisible to readers of the live one."""
+
+    def promote(self, generation: str) -> None:
+        """Make the named generation the live one, in one step. Idempotent."""
