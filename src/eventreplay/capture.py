@@ -1,0 +1,330 @@
+"""capture: a source into the log. Everything that arrived is in the log or in its quarantine, and proven so.
+
+`capture` reads a re-readable source from the log's own checkpoint to the source's safe head.
+`capture_queue` takes deliveries, commits them, and only then settles them with the queue. Both write one
+commit after the other; a commit holds the data and the checkpoint, so whatever kills the process, the next
+run goes on behind the last commit and nothing is lost or written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+from attrs import define, field, frozen
+
+from eventreplay.admission import AdmissionLimits, admit
+from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA
+from eventreplay.cutting import Piece, cut
+from eventreplay.errors import ConfigError, EpochError, LogError
+from eventreplay.event import Checkpoint, Position
+from eventreplay.interfaces import Delivery, QueueSource, Source
+from eventreplay.log import EncodedSegment, Log, PartitionWriter, encode_events, encode_rejects
+from eventreplay.parallel import ordered
+
+Progress = Callable[[int, int | None], None]
+"""Called with records done and records in all (None if unknown) after every commit."""
+
+
+@frozen(kw_only=True)
+class CaptureOptions:
+    """Bounds of a capture.
+
+    Attributes:
+        segment_positions: source positions per segment; fixed for the life of a partition (the log's
+            own value wins over this one once something is written).
+        segment_bytes_max: payload bytes after which a segment is closed early.
+        workers: threads that hash and encode segments; no influence on the result.
+        limits: bounds of one event.
+    """
+
+    segment_positions: int = 65_536
+    segment_bytes_max: int = 64 * 1024 * 1024
+    workers: int = 1
+    limits: AdmissionLimits = field(factory=AdmissionLimits)
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("segment_positions", "segment_bytes_max", "workers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}.", hint=f"{name} is at least 1.", setting=name)
+
+
+@define(kw_only=True)
+class CaptureReceipt:
+    """What one capture did; received = logged + quarantined, or the run would have stopped.
+
+    `digest` is the partition's head commit hash afterwards; `position` its checkpoint.
+    """
+
+    partition: str
+    source: str
+    received: int = 0
+    logged: int = 0
+    quarantined: int = 0
+    commits: int = 0
+    position: int | None = None
+    digest: str = ""
+
+
+@frozen
+class _Job:
+    """A piece with its place in the partition, known before it is encoded."""
+
+    piece: Piece
+    first_offset: int
+    first_quarantine_offset: int
+
+
+@frozen
+class _Encoded:
+    events: list[EncodedSegment]
+    rejects: list[EncodedSegment]
+
+
+def capture(
+    source: Source,
+    log: Log,
+    partition: str,
+    *,
+    upto: Position | int | None = None,
+    options: CaptureOptions | None = None,
+    progress: Progress | None = None,
+) -> CaptureReceipt:
+    """Bring `partition` up to `upto`, or to the source's safe head; returns at once if it is there.
+
+    Running it again continues; running it twice at once lets one win. The source is not closed.
+
+    Args:
+        source: the source; its name and epoch must be those the partition was begun with.
+        log: where to write.
+        partition: the log partition of this source, `[a-z0-9][a-z0-9._-]*`.
+        upto: last position to take, inclusive; never beyond the source's head.
+        options: bounds; the defaults fit most uses.
+        progress: told after every commit.
+
+    Raises:
+        EpochError: the source is not the one the partition was captured from.
+        FenceError: another writer took the partition over; nothing is lost, this run may stop.
+        InvalidEventError: the source breaks its contract (positions out of order).
+    """
+    options = options or CaptureOptions()
+    receipt = CaptureReceipt(partition=partition, source=source.name)
+    reader = log.reader(partition)
+    head = reader.head()
+    receipt.digest = "" if head is None else head.sha256
+    known = None if head is None else head.checkpoint
+    epoch = source.epoch()
+    _same_source(known, source.name, epoch)
+    receipt.position = None if known is None else known.position
+    safe = source.head()
+    end = safe if upto is None or safe is None else min(int(safe), int(upto))
+    if end is None or (known is not None and known.position >= end):
+        return receipt
+    with log.writer(
+        partition,
+        segment_positions=options.segment_positions,
+        segment_bytes_max=options.segment_bytes_max,
+    ) as writer:
+        _same_source(writer.checkpoint, source.name, epoch)
+        after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
+        if after is None or after < end:
+            _run(source, writer, epoch, after, Position(end), options, receipt, progress)
+    return receipt
+
+
+def _run(
+    source: Source,
+    writer: PartitionWriter,
+    epoch: str,
+    after: Position | None,
+    end: Position,
+    options: CaptureOptions,
+    receipt: CaptureReceipt,
+    progress: Progress | None,
+) -> None:
+    total = int(end) - (-1 if after is None else int(after))
+    pieces = cut(
+        source.read(after, end),
+        after=after,
+        upto=int(end),
+        segment_positions=writer.segment_positions,
+        segment_bytes_max=writer.segment_bytes_max,
+        limits=options.limits,
+    )
+    jobs = _jobs(pieces, writer.next_offset, writer.next_quarantine_offset)
+    begun = -1 if after is None else int(after)
+    with ThreadPoolExecutor(options.workers, thread_name_prefix="eventreplay-encode") as executor:
+        for job, encoded in ordered(executor, _encode, jobs, ahead_max=options.workers):
+            checkpoint = Checkpoint(source=source.name, epoch=epoch, position=job.piece.upto)
+            _commit(writer, job.piece, encoded, checkpoint, receipt)
+            if progress is not None:
+                progress(job.piece.upto - begun, total)
+
+
+def _jobs(pieces: Iterator[Piece], offset: int, quarantine_offset: int) -> Iterator[_Job]:
+    for piece in pieces:
+        yield _Job(piece, offset, quarantine_offset)
+        offset += piece.events.num_rows
+        quarantine_offset += piece.rejects.num_rows
+
+
+def _encode(job: _Job) -> _Encoded:
+    events, rejects = job.piece.events, job.piece.rejects
+    return _Encoded(
+        [encode_events(events, job.first_offset)] if events.num_rows else [],
+        [encode_rejects(rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
+    )
+
+
+def _commit(
+    writer: PartitionWriter, piece: Piece, encoded: _Encoded, checkpoint: Checkpoint, receipt: CaptureReceipt
+) -> None:
+    """One atomic step: data and checkpoint. Before it, the books must balance (promise P6)."""
+    logged = sum(segment.ref.rows for segment in encoded.events)
+    quarantined = sum(segment.ref.rows for segment in encoded.rejects)
+    if logged + quarantined != piece.rows:
+        raise LogError(
+            f"A piece of {piece.rows} records came out as {logged} events and {quarantined} rejects.",
+            hint="Nothing of it was committed. This is a defect of eventreplay: please report it.",
+            received=piece.rows,
+            logged=logged,
+            quarantined=quarantined,
+        )
+    commit = writer.commit(encoded.events, encoded.rejects, checkpoint)
+    receipt.received += piece.rows
+    receipt.logged += logged
+    receipt.quarantined += quarantined
+    receipt.commits += 1
+    receipt.position = checkpoint.position
+    receipt.digest = commit.sha256
+
+
+def _same_source(known: Checkpoint | None, name: str, epoch: str) -> None:
+    if known is None:
+        return
+    if known.source != name:
+        raise EpochError(
+            f"The partition was captured from source {known.source!r}, not from {name!r}.",
+            hint="Capture another source into a partition of its own.",
+            expected=known.source,
+            found=name,
+        )
+    if known.epoch != epoch:
+        raise EpochError(
+            f"Source {name!r} is not the one this partition was captured from: its epoch changed.",
+            hint="It was restored, replaced or edited below the checkpoint. Capture it into a new partition.",
+            expected=known.epoch,
+            found=epoch,
+        )
+
+
+@frozen(kw_only=True)
+class QueueOptions:
+    """When a capture from a queue closes a segment, and when it ends.
+
+    Attributes:
+        rows_max, bytes_max, age_max_s: whichever is reached first closes the segment and commits it.
+        receive_timeout_s: how long one `receive` may block; bounds how late age and end are noticed.
+        idle_end_s: end when nothing arrived for so long; None: never.
+        run_max_s: end after so long; None: never.
+    """
+
+    rows_max: int = 65_536
+    bytes_max: int = 64 * 1024 * 1024
+    age_max_s: float = 5.0
+    receive_timeout_s: float = 0.2
+    idle_end_s: float | None = 2.0
+    run_max_s: float | None = None
+    limits: AdmissionLimits = field(factory=AdmissionLimits)
+
+
+@define
+class _Held:
+    """Deliveries received and not yet committed."""
+
+    deliveries: list[Delivery] = field(factory=list)
+    rows: int = 0
+    bytes_held: int = 0
+    since_s: float = 0.0
+
+
+def capture_queue(
+    queue: QueueSource,
+    log: Log,
+    partition: str,
+    *,
+    clock: Callable[[], float],
+    options: QueueOptions | None = None,
+    progress: Progress | None = None,
+) -> CaptureReceipt:
+    """Take deliveries into `partition` until idle or time is up; settle each only after its commit.
+
+    Args:
+        queue: delivers and redelivers until settled.
+        log: where to write.
+        partition: one consumer's log partition; more consumers use more partitions.
+        clock: monotonic seconds, e.g. `time.monotonic`.
+        options: when to commit and when to end.
+        progress: told after every commit.
+
+    Raises:
+        FenceError: another writer took the partition over; nothing of what was held is settled, the
+            queue delivers it again.
+    """
+    options = options or QueueOptions()
+    receipt = CaptureReceipt(partition=partition, source=queue.name)
+    with log.writer(partition) as writer:
+        _same_source(writer.checkpoint, queue.name, "queue")
+        held = _Held()
+        started_s = heard_s = clock()
+        while True:
+            delivery = queue.receive(options.receive_timeout_s)
+            now_s = clock()
+            if delivery is not None:
+                heard_s = now_s
+                _hold(held, delivery, now_s)
+            over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
+            idle = options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
+            if held.deliveries and (over or idle or _due(held, now_s, options)):
+                _commit_queue(queue, writer, held, options.limits, receipt)
+                held = _Held()
+                if progress is not None:
+                    progress(receipt.received, None)
+            if over or idle:
+                return receipt
+
+
+def _hold(held: _Held, delivery: Delivery, now_s: float) -> None:
+    if not held.deliveries:
+        held.since_s = now_s
+    held.deliveries.append(delivery)
+    held.rows += delivery.batch.rows
+    held.bytes_held += delivery.batch.events.nbytes
+
+
+def _due(held: _Held, now_s: float, options: QueueOptions) -> bool:
+    return (
+        held.rows >= options.rows_max
+        or held.bytes_held >= options.bytes_max
+        or now_s - held.since_s >= options.age_max_s
+    )
+
+
+def _commit_queue(
+    queue: QueueSource, writer: PartitionWriter, held: _Held, limits: AdmissionLimits, receipt: CaptureReceipt
+) -> None:
+    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]
+    known = writer.checkpoint
+    piece = Piece(
+        events=pa.Table.from_batches([part.events for part in admitted], EVENT_SCHEMA),
+        rejects=pa.Table.from_batches([part.rejects for part in admitted], REJECT_SCHEMA),
+        # A queue has no order of its own: the position counts what this partition has taken from it.
+        upto=(-1 if known is None else known.position) + held.rows,
+    )
+    if piece.rows:
+        encoded = _encode(_Job(piece, writer.next_offset, writer.next_quarantine_offset))
+        checkpoint = Checkpoint(source=queue.name, epoch="queue", position=piece.upto)
+        _commit(writer, piece, encoded, checkpoint, receipt)
+    for delivery in held.deliveries:
+        queue.settle(delivery)

@@ -1,0 +1,314 @@
+"""replay: the log, through a codec, into a sink. The same log gives the same rows, however it is run.
+
+One transaction per commit of the log: its decoded rows, its quarantine and the checkpoint become visible
+together or not at all. Decoding runs ahead of writing: in a thread beside it, or in worker processes. The
+order of rows is the log's, and neither workers nor batch size have a part in it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from attrs import define, frozen
+
+from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.canonical import json_text
+from eventreplay.errors import CodecChangedError, ConfigError, EpochError, LogError
+from eventreplay.event import Checkpoint
+from eventreplay.interfaces import Codec, Sink
+from eventreplay.log import Commit, Log, PartitionReader, SegmentRef
+from eventreplay.parallel import ordered
+
+Progress = Callable[[int, int | None], None]
+
+
+@define(kw_only=True)
+class ReplayReceipt:
+    """What one replay did; read = loaded + quarantined, or the run would have stopped.
+
+    `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure.
+    """
+
+    replay_id: str
+    fingerprint: str
+    read: int = 0
+    loaded: int = 0
+    quarantined: int = 0
+    commits: int = 0
+
+
+@frozen
+class _Chunk:
+    """Rows for the sink: `rows` of RAW_SCHEMA and `refused` of QUARANTINE_SCHEMA."""
+
+    rows: pa.RecordBatch
+    refused: pa.RecordBatch
+
+
+@frozen
+class _Task:
+    """One segment to decode; `last` marks the end of its commit."""
+
+    commit: Commit
+    segment: SegmentRef | None
+    rejects: bool
+    last: bool
+
+
+def replay(
+    log: Log,
+    sink: Sink,
+    codec: Codec,
+    *,
+    replay_id: str = "live",
+    batch_rows_max: int = 65_536,
+    workers: int = 1,
+    accept_codec_change: bool = False,
+    progress: Progress | None = None,
+) -> ReplayReceipt:
+    """Load everything the log holds and the sink does not, for every partition, in order.
+
+    Args:
+        log: what to read.
+        sink: where rows go; begun and committed here, not closed.
+        codec: decodes payloads; pickled to the workers if there are several.
+        replay_id: name of this load; each partition keeps its checkpoint under it.
+        batch_rows_max: rows decoded at a time; bounds memory, no influence on the result.
+        workers: 1 decodes in a thread beside the sink; more decode in that many processes.
+        accept_codec_change: go on although the rows before were made by another codec.
+        progress: told after every commit.
+
+    Raises:
+        EpochError: the sink was loaded from another log, or the log was rolled back under it.
+        CodecChangedError: rows already loaded were decoded by another codec.
+        CheckpointConflictError: another run loads the same replay; nothing of this commit was written.
+        CorruptLogError: the log's bytes are not those that were committed.
+    """
+    for name, value in (("batch_rows_max", batch_rows_max), ("workers", workers)):
+        if value < 1:
+            raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
+    receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
+    readers = [log.reader(name) for name in log.partitions()]
+    total = sum(_rows_in(reader) for reader in readers)
+    with _decoding(workers) as (executor, spool):
+        for reader in readers:
+            known = sink.begin(f"{replay_id}/{reader.partition}")
+            _same_history(reader, known, codec, accept_codec_change=accept_codec_change)
+            if known is not None:
+                total -= _rows_upto(reader, known.position)
+            work = partial(_decode, reader, codec, batch_rows_max, spool)
+            tasks = _tasks(reader, 0 if known is None else known.position)
+            _load(ordered(executor, work, tasks, ahead_max=workers), sink, known, reader, receipt, progress, total)
+    return receipt
+
+
+def _load(
+    decoded: Iterator[tuple[_Task, list[_Chunk] | Path]],
+    sink: Sink,
+    known: Checkpoint | None,
+    reader: PartitionReader,
+    receipt: ReplayReceipt,
+    progress: Progress | None,
+    total: int,
+) -> None:
+    loaded = quarantined = 0
+    for task, result in decoded:
+        for chunk in _chunks(result):
+            if chunk.rows.num_rows:
+                sink.write(chunk.rows)
+                loaded += chunk.rows.num_rows
+            if chunk.refused.num_rows:
+                sink.quarantine(chunk.refused)
+                quarantined += chunk.refused.num_rows
+        if not task.last:
+            continue
+        _balance(task.commit, loaded, quarantined)
+        checkpoint = Checkpoint(
+            source=reader.partition,
+            epoch=reader.epoch(),
+            position=task.commit.number,
+            digest=task.commit.sha256,
+            fingerprint=receipt.fingerprint,
+        )
+        sink.commit(checkpoint, expected=known)
+        known = checkpoint
+        receipt.read += loaded + quarantined
+        receipt.loaded += loaded
+        receipt.quarantined += quarantined
+        receipt.commits += 1
+        loaded = quarantined = 0
+        if progress is not None:
+            progress(receipt.read, total)
+
+
+def _tasks(reader: PartitionReader, after: int) -> Iterator[_Task]:
+    for commit in reader.commits(after):
+        parts = [(segment, False) for segment in commit.segments] + [(segment, True) for segment in commit.quarantine]
+        for at, (segment, rejects) in enumerate(parts):
+            yield _Task(commit, segment, rejects, at == len(parts) - 1)
+        if not parts:
+            yield _Task(commit, None, rejects=False, last=True)
+
+
+def _decode(
+    reader: PartitionReader, codec: Codec, batch_rows_max: int, spool: str | None, task: _Task
+) -> list[_Chunk] | Path:
+    """Read, verify and decode one segment; in a worker process the rows come back through a file."""
+    chunks = list(_segment_chunks(reader, codec, batch_rows_max, task))
+    return chunks if spool is None else _spool(chunks, spool)
+
+
+def _segment_chunks(reader: PartitionReader, codec: Codec, batch_rows_max: int, task: _Task) -> Iterator[_Chunk]:
+    if task.segment is None:
+        return
+    table = reader.read(task.segment).combine_chunks()
+    for begin in range(0, table.num_rows, batch_rows_max):
+        for rows in table.slice(begin, batch_rows_max).to_batches():
+            if task.rejects:
+                yield _Chunk(_none(RAW_SCHEMA), _capture_refused(rows, reader.partition))
+            else:
+                yield _decoded_chunk(rows, reader.partition, codec)
+
+
+def _none(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _decoded_chunk(rows: pa.RecordBatch, partition: str, codec: Codec) -> _Chunk:
+    decoded = codec.decode(rows)
+    if len(decoded.rows) + len(decoded.failed) != rows.num_rows:
+        raise LogError(
+            f"The codec returned {len(decoded.rows)} rows and {len(decoded.failed)} failures for {rows.num_rows}.",
+            hint="Nothing of this commit was loaded. A codec accounts for every row; report it to its author.",
+        )
+    fine = rows if not len(decoded.failed) else rows.take(decoded.rows)
+    made = {
+        "headers": _header_text(fine.column("headers")),
+        "payload_type": decoded.payload_type,
+        "payload": decoded.payload,
+        "log_partition": _repeated(partition, fine.num_rows),
+    }
+    raw = [made[name] if name in made else fine.column(name) for name in RAW_SCHEMA.names]
+    refused = _none(QUARANTINE_SCHEMA)
+    if len(decoded.failed):
+        failed = rows.take(decoded.failed)
+        codes, messages = decoded.error_code, decoded.error_message
+        refused = _refused(failed, "decode", partition, codes, messages, codec.fingerprint)
+    return _Chunk(pa.RecordBatch.from_arrays(raw, schema=RAW_SCHEMA), refused)
+
+
+def _header_text(headers: pa.Array) -> pa.Array:
+    """Headers as JSON text; absent ones as an empty object."""
+    if headers.null_count == len(headers):
+        return _repeated("{}", len(headers))
+    return json_text(headers).fill_null("{}")
+
+
+def _capture_refused(rows: pa.RecordBatch, partition: str) -> pa.RecordBatch:
+    return _refused(rows, "capture", partition, rows.column("error_code"), rows.column("error_message"), "")
+
+
+def _refused(
+    rows: pa.RecordBatch, stage: str, partition: str, codes: pa.Array, messages: pa.Array, fingerprint: str
+) -> pa.RecordBatch:
+    made = {
+        "stage": _repeated(stage, rows.num_rows),
+        "log_partition": _repeated(partition, rows.num_rows),
+        "error_code": codes,
+        "error_message": messages,
+        "decoder_fingerprint": _repeated(fingerprint, rows.num_rows),
+    }
+    columns = [made[name] if name in made else rows.column(name) for name in QUARANTINE_SCHEMA.names]
+    return pa.RecordBatch.from_arrays(columns, schema=QUARANTINE_SCHEMA)
+
+
+def _repeated(value: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), rows)
+
+
+def _balance(commit: Commit, loaded: int, quarantined: int) -> None:
+    """read = loaded + quarantined, against what the commit says it holds (promise P6)."""
+    held = sum(segment.rows for segment in (*commit.segments, *commit.quarantine))
+    if loaded + quarantined != held:
+        raise LogError(
+            f"Commit {commit.number} holds {held} records, but {loaded} were decoded and {quarantined} refused.",
+            hint="Nothing of this commit was loaded. This is a defect of eventreplay: please report it.",
+            commit=commit.number,
+        )
+
+
+def _same_history(
+    reader: PartitionReader, known: Checkpoint | None, codec: Codec, *, accept_codec_change: bool
+) -> None:
+    """The checkpoint must speak of this log, at a commit that is still there, and of this codec."""
+    if known is None:
+        return
+    found = next(iter(reader.commits(known.position - 1)), None)
+    if known.epoch != reader.epoch() or found is None or found.sha256 != known.digest:
+        raise EpochError(
+            f"The sink's checkpoint for partition {reader.partition!r} (commit {known.position}) is not in this log.",
+            hint="The log was replaced or rolled back. Point to the right log, or load under a new replay id.",
+            expected=known.digest,
+            found=None if found is None else found.sha256,
+        )
+    if known.fingerprint != codec.fingerprint and not accept_codec_change:
+        raise CodecChangedError(
+            f"Rows of partition {reader.partition!r} up to commit {known.position} were decoded by another codec.",
+            hint="Load under a new replay id into a fresh sink, or accept the change to mix both in one table.",
+            expected=known.fingerprint,
+            found=codec.fingerprint,
+        )
+
+
+def _rows_in(reader: PartitionReader) -> int:
+    head = reader.head()
+    return 0 if head is None else head.next_offset + head.next_quarantine_offset
+
+
+def _rows_upto(reader: PartitionReader, number: int) -> int:
+    commit = next(iter(reader.commits(number - 1)), None)
+    return 0 if commit is None else commit.next_offset + commit.next_quarantine_offset
+
+
+@contextmanager
+def _decoding(workers: int) -> Iterator[tuple[Executor, str | None]]:
+    """Where decoding runs: a thread for one worker, processes for more (the decoder holds the GIL)."""
+    if workers == 1:
+        with ThreadPoolExecutor(1, thread_name_prefix="eventreplay-decode") as threads:
+            yield threads, None
+        return
+    context = multiprocessing.get_context("forkserver")
+    with (
+        tempfile.TemporaryDirectory(prefix="eventreplay-") as spool,
+        ProcessPoolExecutor(workers, mp_context=context) as processes,
+    ):
+        yield processes, spool
+
+
+def _spool(chunks: list[_Chunk], folder: str) -> Path:
+    """Hand rows to the parent through an uncompressed Arrow file: mapped there, not copied or pickled."""
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".arrow", delete=False) as file:
+        for schema, part in ((RAW_SCHEMA, "rows"), (QUARANTINE_SCHEMA, "refused")):
+            with pa.ipc.new_stream(file, schema) as stream:
+                for chunk in chunks:
+                    stream.write_batch(getattr(chunk, part))
+    return Path(file.name)
+
+
+def _chunks(result: list[_Chunk] | Path) -> Iterator[_Chunk]:
+    if not isinstance(result, Path):
+        yield from result
+        return
+    with pa.memory_map(str(result)) as file:
+        for schema in (RAW_SCHEMA, QUARANTINE_SCHEMA):
+            for batch in pa.ipc.open_stream(file):
+                first = schema is RAW_SCHEMA
+                yield _Chunk(batch, _none(QUARANTINE_SCHEMA)) if first else _Chunk(_none(RAW_SCHEMA), batch)
+    result.unlink()
