@@ -1,0 +1,304 @@
+"""The embedded warehouse: RAW.EVENTS, RAW.QUARANTINE and RAW.CHECKPOINTS in one DuckDB file.
+
+One transaction holds the rows, the quarantine and the checkpoint of a commit. Rows are inserted from Arrow
+in the order given, and DuckDB keeps insertion order: selected by rowid they come in log order. A commit is
+never held in memory: DuckDB writes full row groups to the file as they come and spills the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+
+from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA, conform
+from eventreplay.canonical import json_text
+from eventreplay.errors import (
+    CheckpointConflictError,
+    ConfigError,
+    InvalidEventError,
+    SinkError,
+    SinkUnavailableError,
+)
+from eventreplay.event import Checkpoint
+from eventreplay.sinks.duckdb_tables import (
+    EVENTS_COLUMNS,
+    QUARANTINE_COLUMNS,
+    connect,
+    create_tables,
+    driver_errors,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+_VIEW = "eventreplay_rows"
+_CHECKPOINT = "source, epoch, position, digest, fingerprint"
+
+
+class DuckDBSink:
+    """A `Sink` over a DuckDB file; one thread at a time, one process at a time.
+
+    Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
+    context manager. `payload` and `headers` are stored as they are given: that they are JSON is the
+    codec's promise, and checking it here again would cost more than decoding.
+
+    Args:
+        path: the database file; created if missing, its folder must exist.
+        clock: the moment of a commit, timezone-aware; asked once per commit, for `inserted_at`,
+            `quarantined_at` and `updated_at`.
+        memory_mb_max: DuckDB's own memory limit, for the whole database instance in this process.
+        threads: DuckDB's worker threads; one is enough to insert, queries gain from more.
+        wal_mb_max: size of the write-ahead log at which a commit also rewrites the file's table data.
+
+    Raises:
+        SinkUnavailableError: another process has the file open.
+        SinkError: the file is no DuckDB database, or its RAW tables are not ours.
+        ConfigError: a limit is below 1, or the driver is missing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], datetime],
+        memory_mb_max: int = 1024,
+        threads: int | None = None,
+        wal_mb_max: int = 256,
+    ) -> None:
+        bounds = {"memory_mb_max": memory_mb_max, "threads": 1 if threads is None else threads}
+        for name, value in {**bounds, "wal_mb_max": wal_mb_max}.items():
+            if value < 1:
+                raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
+        self._clock = clock
+        self._replay_id: str | None = None
+        self._moment: datetime | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = connect(path)
+        try:
+            with driver_errors("Setting DuckDB's limits"):
+                self._open().execute(f"SET memory_limit = '{memory_mb_max}MiB'")
+                self._open().execute(f"SET checkpoint_threshold = '{wal_mb_max}MiB'")
+                if threads is not None:
+                    self._open().execute(f"SET threads = {threads}")
+            create_tables(self._open())
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self, replay_id: str) -> Checkpoint | None:
+        """Roll back what was not committed and read the checkpoint of `replay_id`. Idempotent.
+
+        Raises:
+            SinkError: `replay_id` is empty, or the sink is closed.
+        """
+        if not replay_id or "\x00" in replay_id:
+            raise SinkError("A replay id is empty or contains NUL.", hint="Give the replay a readable name.")
+        self._rollback()
+        self._replay_id = replay_id
+        with driver_errors("Reading RAW.CHECKPOINTS"):
+            return self._stored(replay_id)
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Insert `RAW_SCHEMA` rows into the open transaction, in order.
+
+        A failed write drops the transaction whole: go on from `begin`.
+
+        Raises:
+            InvalidEventError: columns, nulls or text encoding do not fit the schema.
+        """
+        self._take("EVENTS", RAW_SCHEMA, EVENTS_COLUMNS, rows)
+
+    def quarantine(self, rows: pa.RecordBatch) -> None:
+        """Insert `QUARANTINE_SCHEMA` rows into the same transaction.
+
+        Raises:
+            InvalidEventError: as for `write`.
+        """
+        self._take("QUARANTINE", QUARANTINE_SCHEMA, QUARANTINE_COLUMNS, rows)
+
+    def commit(self, checkpoint: Checkpoint, *, expected: Checkpoint | None) -> None:
+        """Commit rows, quarantine and checkpoint in one transaction, if the stored checkpoint is `expected`.
+
+        A refused commit rolls everything back; call `begin` to go on from what is stored.
+
+        Raises:
+            CheckpointConflictError: another run moved the checkpoint; nothing was written.
+            SinkUnavailableError: another connection of this process changed the tables meanwhile.
+        """
+        replay_id = self._begun()
+        try:
+            with driver_errors("Committing"):
+                self._ensure_transaction()
+                found = self._stored(replay_id)
+                if found == expected:
+                    self._set(replay_id, checkpoint, is_new=found is None)
+                    self._open().execute("COMMIT")
+                    self._moment = None
+        except (SinkUnavailableError, InvalidEventError) as error:
+            # Two transactions moved the same checkpoint: DuckDB lets the first commit win.
+            self._abandon()
+            found = self._stored(replay_id)
+            if found == expected:
+                raise
+            raise _conflict(expected, found) from error
+        except BaseException:
+            self._abandon()
+            raise
+        if found != expected:
+            self._abandon()
+            raise _conflict(expected, found)
+
+    def close(self) -> None:
+        """Drop uncommitted rows and release the file. Idempotent."""
+        if self._connection is not None:
+            self._rollback()
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise SinkError("The DuckDB sink is closed.", hint="Open a new one.")
+        return self._connection
+
+    def _begun(self) -> str:
+        self._open()
+        if self._replay_id is None:
+            raise SinkError("No replay has begun, or its last call failed.", hint="Call begin(replay_id) first.")
+        return self._replay_id
+
+    def _ensure_transaction(self) -> datetime:
+        """Start a transaction unless one is open; its moment stamps every row of the commit."""
+        if self._moment is None:
+            moment = self._clock()
+            if moment.tzinfo is None:
+                raise SinkError("The sink's clock has no time zone.", hint="Pass e.g. lambda: datetime.now(UTC).")
+            self._open().execute("BEGIN")
+            self._moment = moment.astimezone(UTC).replace(tzinfo=None)
+        return self._moment
+
+    def _rollback(self) -> None:
+        if self._moment is not None and self._connection is not None:
+            import duckdb  # noqa: PLC0415 - an optional driver, loaded by `connect`
+
+            # A failed COMMIT has ended the transaction already; then there is nothing to roll back.
+            with suppress(duckdb.TransactionException):
+                self._connection.execute("ROLLBACK")
+        self._moment = None
+
+    def _abandon(self) -> None:
+        """Roll back and ask for a new `begin`: a caller that overlooks an error cannot commit half a range."""
+        self._rollback()
+        self._replay_id = None
+
+    def _take(self, table: str, schema: pa.Schema, columns: dict[str, str], rows: pa.RecordBatch) -> None:
+        self._begun()
+        try:
+            checked = _checked(rows, schema)
+            if checked.num_rows:
+                self._insert(table, columns, checked)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _insert(self, table: str, columns: dict[str, str], rows: pa.RecordBatch) -> None:
+        names = ", ".join(f'"{name}"' for name in rows.schema.names)
+        moment_column = next(name for name in columns if name not in rows.schema.names)
+        data = pa.RecordBatch.from_arrays(
+            [_stored_form(column, columns[name]) for name, column in zip(rows.schema.names, rows.columns, strict=True)],
+            names=rows.schema.names,
+        )
+        with driver_errors(f"Writing RAW.{table}"):
+            moment = self._ensure_transaction()
+            self._open().register(_VIEW, data)
+            try:
+                self._open().execute(
+                    f'INSERT INTO RAW.{table} ({names}, "{moment_column}") SELECT {names}, ?::TIMESTAMP FROM {_VIEW}',
+                    [moment],
+                )
+            finally:
+                self._open().unregister(_VIEW)
+
+    def _stored(self, replay_id: str) -> Checkpoint | None:
+        row = (
+            self._open()
+            .execute(f"SELECT {_CHECKPOINT} FROM RAW.CHECKPOINTS WHERE replay_id = ?", [replay_id])
+            .fetchone()
+        )
+        if row is None:
+            return None
+        source, epoch, position, digest, fingerprint = row
+        return Checkpoint(source=source, epoch=epoch, position=position, digest=digest, fingerprint=fingerprint)
+
+    def _set(self, replay_id: str, checkpoint: Checkpoint, *, is_new: bool) -> None:
+        values = [
+            checkpoint.source,
+            checkpoint.epoch,
+            checkpoint.position,
+            checkpoint.digest,
+            checkpoint.fingerprint,
+            self._moment,
+            replay_id,
+        ]
+        if is_new:
+            statement = f"INSERT INTO RAW.CHECKPOINTS ({_CHECKPOINT}, updated_at, replay_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        else:
+            assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
+            statement = f"UPDATE RAW.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
+        self._open().execute(statement, values)
+
+
+def _checked(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """`rows` in `schema`, with the nulls and the UTF-8 checked that neither Arrow nor DuckDB looks at."""
+    rows = conform(rows, schema)
+    for field in schema:
+        if not field.nullable and rows.column(field.name).null_count:
+            raise InvalidEventError(
+                f"Column {field.name} has nulls, but every row needs it.",
+                hint="Nothing of this batch was written; the codec or the verb left it out.",
+                column=field.name,
+            )
+    try:
+        rows.validate(full=True)
+    except pa.ArrowInvalid:
+        # Arrow's message quotes the value, which is data: it must not reach a log.
+        raise InvalidEventError(
+            "A batch for the sink is malformed (text that is not UTF-8, or broken offsets).",
+            hint="Nothing of this batch was written; the codec must quarantine such rows.",
+        ) from None
+    return rows
+
+
+def _stored_form(column: pa.Array, kind: str) -> pa.Array:
+    """The column as DuckDB takes it without a cast of its own, none of which is wanted here.
+
+    A timestamp with a zone would pass through the session's time zone, a JSON cast would parse every
+    payload again, and a map would refuse repeated header names.
+    """
+    if kind == "TIMESTAMP":
+        return column.view(pa.timestamp("us"))
+    if kind == "JSON":
+        text = json_text(column).fill_null("{}") if column.type == HEADERS else column
+        return pa.ExtensionArray.from_storage(pa.json_(pa.string()), text)
+    return column
+
+
+def _conflict(expected: Checkpoint | None, found: Checkpoint | None) -> CheckpointConflictError:
+    return CheckpointConflictError(
+        "Another run moved this replay's checkpoint; nothing of this commit was written.",
+        hint="Let the other run finish, or stop it; then start again, which goes on from the stored checkpoint.",
+        expected=expected,
+        found=found,
+    )
