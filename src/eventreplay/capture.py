@@ -32,8 +32,8 @@ class CaptureOptions:
     """Bounds of a capture.
 
     Attributes:
-        segment_positions: source positions per segment; fixed for the life of a partition (the log's
-            own value wins over this one once something is written).
+        segment_positions: source positions per segment; fixed for the life of a partition: once
+            something is written, the log's own value is used instead of this one.
         segment_bytes_max: payload bytes after which a segment is closed early.
         workers: threads that hash and encode segments; no influence on the result.
         limits: bounds of one event.
@@ -71,6 +71,7 @@ class CaptureReceipt:
 class _Job:
     """A piece with its place in the partition, known before it is encoded."""
 
+    partition: str
     piece: Piece
     first_offset: int
     first_quarantine_offset: int
@@ -121,15 +122,14 @@ def capture(
     end = safe if upto is None or safe is None else min(int(safe), int(upto))
     if end is None or (known is not None and known.position >= end):
         return receipt
-    with log.writer(
-        partition,
-        segment_positions=options.segment_positions,
-        segment_bytes_max=options.segment_bytes_max,
-    ) as writer:
+    width = options.segment_positions
+    if head is not None and head.segment_positions is not None:
+        width = head.segment_positions
+    with log.writer(partition, segment_positions=width) as writer:
         _same_source(writer.checkpoint, source.name, epoch)
         after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
         if after is None or after < end:
-            _run(source, writer, epoch, after, Position(end), options, receipt, progress)
+            _run(source, writer, epoch, after, Position(end), width, options, receipt, progress)
     return receipt
 
 
@@ -139,6 +139,7 @@ def _run(
     epoch: str,
     after: Position | None,
     end: Position,
+    width: int,
     options: CaptureOptions,
     receipt: CaptureReceipt,
     progress: Progress | None,
@@ -148,11 +149,11 @@ def _run(
         source.read(after, end),
         after=after,
         upto=int(end),
-        segment_positions=writer.segment_positions,
-        segment_bytes_max=writer.segment_bytes_max,
+        segment_positions=width,
+        segment_bytes_max=options.segment_bytes_max,
         limits=options.limits,
     )
-    jobs = _jobs(pieces, writer.next_offset, writer.next_quarantine_offset)
+    jobs = _jobs(pieces, writer)
     begun = -1 if after is None else int(after)
     with ThreadPoolExecutor(options.workers, thread_name_prefix="eventreplay-encode") as executor:
         for job, encoded in ordered(executor, _encode, jobs, ahead_max=options.workers):
@@ -162,9 +163,10 @@ def _run(
                 progress(job.piece.upto - begun, total)
 
 
-def _jobs(pieces: Iterator[Piece], offset: int, quarantine_offset: int) -> Iterator[_Job]:
+def _jobs(pieces: Iterator[Piece], writer: PartitionWriter) -> Iterator[_Job]:
+    offset, quarantine_offset = writer.next_offset, writer.next_quarantine_offset
     for piece in pieces:
-        yield _Job(piece, offset, quarantine_offset)
+        yield _Job(writer.partition, piece, offset, quarantine_offset)
         offset += piece.events.num_rows
         quarantine_offset += piece.rejects.num_rows
 
@@ -172,8 +174,8 @@ def _jobs(pieces: Iterator[Piece], offset: int, quarantine_offset: int) -> Itera
 def _encode(job: _Job) -> _Encoded:
     events, rejects = job.piece.events, job.piece.rejects
     return _Encoded(
-        [encode_events(events, job.first_offset)] if events.num_rows else [],
-        [encode_rejects(rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
+        [encode_events(job.partition, events, job.first_offset)] if events.num_rows else [],
+        [encode_rejects(job.partition, rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
     )
 
 
@@ -274,7 +276,7 @@ def capture_queue(
     """
     options = options or QueueOptions()
     receipt = CaptureReceipt(partition=partition, source=queue.name)
-    with log.writer(partition) as writer:
+    with log.writer(partition, segment_positions=None) as writer:
         _same_source(writer.checkpoint, queue.name, "queue")
         held = _Held()
         started_s = heard_s = clock()
@@ -323,7 +325,7 @@ def _commit_queue(
         upto=(-1 if known is None else known.position) + held.rows,
     )
     if piece.rows:
-        encoded = _encode(_Job(piece, writer.next_offset, writer.next_quarantine_offset))
+        encoded = _encode(_Job(writer.partition, piece, writer.next_offset, writer.next_quarantine_offset))
         checkpoint = Checkpoint(source=queue.name, epoch="queue", position=piece.upto)
         _commit(writer, piece, encoded, checkpoint, receipt)
     for delivery in held.deliveries:

@@ -23,7 +23,7 @@ from eventreplay.canonical import json_text
 from eventreplay.errors import CodecChangedError, ConfigError, EpochError, LogError
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Codec, Sink
-from eventreplay.log import Commit, Log, PartitionReader, SegmentRef
+from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, read_segment
 from eventreplay.parallel import ordered
 
 Progress = Callable[[int, int | None], None]
@@ -99,13 +99,16 @@ def replay(
     total = sum(_rows_in(reader) for reader in readers)
     with _decoding(workers) as (executor, spool):
         for reader in readers:
+            first = reader.commit(1)
+            if first is None:
+                continue
             known = sink.begin(f"{replay_id}/{reader.partition}")
-            _same_history(reader, known, codec, accept_codec_change=accept_codec_change)
             if known is not None:
-                total -= _rows_upto(reader, known.position)
-            work = partial(_decode, reader, codec, batch_rows_max, spool)
-            tasks = _tasks(reader, 0 if known is None else known.position)
-            _load(ordered(executor, work, tasks, ahead_max=workers), sink, known, reader, receipt, progress, total)
+                total -= _held_at(_same_history(reader, first, known, codec, accept_codec_change=accept_codec_change))
+            read = log.read if spool is None else partial(read_segment, log.url)
+            work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
+            tasks = ordered(executor, work, _tasks(reader, known), ahead_max=workers)
+            _load(tasks, sink, known, first.sha256, receipt, progress, total)
     return receipt
 
 
@@ -113,7 +116,7 @@ def _load(
     decoded: Iterator[tuple[_Task, list[_Chunk] | Path]],
     sink: Sink,
     known: Checkpoint | None,
-    reader: PartitionReader,
+    epoch: str,
     receipt: ReplayReceipt,
     progress: Progress | None,
     total: int,
@@ -131,8 +134,8 @@ def _load(
             continue
         _balance(task.commit, loaded, quarantined)
         checkpoint = Checkpoint(
-            source=reader.partition,
-            epoch=reader.epoch(),
+            source=task.commit.partition,
+            epoch=epoch,
             position=task.commit.number,
             digest=task.commit.sha256,
             fingerprint=receipt.fingerprint,
@@ -148,8 +151,8 @@ def _load(
             progress(receipt.read, total)
 
 
-def _tasks(reader: PartitionReader, after: int) -> Iterator[_Task]:
-    for commit in reader.commits(after):
+def _tasks(reader: PartitionReader, known: Checkpoint | None) -> Iterator[_Task]:
+    for commit in reader.commits(0 if known is None else known.position):
         parts = [(segment, False) for segment in commit.segments] + [(segment, True) for segment in commit.quarantine]
         for at, (segment, rejects) in enumerate(parts):
             yield _Task(commit, segment, rejects, at == len(parts) - 1)
@@ -158,23 +161,29 @@ def _tasks(reader: PartitionReader, after: int) -> Iterator[_Task]:
 
 
 def _decode(
-    reader: PartitionReader, codec: Codec, batch_rows_max: int, spool: str | None, task: _Task
+    read: Callable[[SegmentRef], pa.Table],
+    partition: str,
+    codec: Codec,
+    batch_rows_max: int,
+    spool: str | None,
+    task: _Task,
 ) -> list[_Chunk] | Path:
     """Read, verify and decode one segment; in a worker process the rows come back through a file."""
-    chunks = list(_segment_chunks(reader, codec, batch_rows_max, task))
+    table = None if task.segment is None else read(task.segment)
+    chunks = [] if table is None else list(_segment_chunks(table, partition, codec, batch_rows_max, task))
     return chunks if spool is None else _spool(chunks, spool)
 
 
-def _segment_chunks(reader: PartitionReader, codec: Codec, batch_rows_max: int, task: _Task) -> Iterator[_Chunk]:
-    if task.segment is None:
-        return
-    table = reader.read(task.segment).combine_chunks()
+def _segment_chunks(
+    table: pa.Table, partition: str, codec: Codec, batch_rows_max: int, task: _Task
+) -> Iterator[_Chunk]:
+    table = table.combine_chunks()
     for begin in range(0, table.num_rows, batch_rows_max):
         for rows in table.slice(begin, batch_rows_max).to_batches():
             if task.rejects:
-                yield _Chunk(_none(RAW_SCHEMA), _capture_refused(rows, reader.partition))
+                yield _Chunk(_none(RAW_SCHEMA), _capture_refused(rows, partition))
             else:
-                yield _decoded_chunk(rows, reader.partition, codec)
+                yield _decoded_chunk(rows, partition, codec)
 
 
 def _none(schema: pa.Schema) -> pa.RecordBatch:
@@ -245,13 +254,11 @@ def _balance(commit: Commit, loaded: int, quarantined: int) -> None:
 
 
 def _same_history(
-    reader: PartitionReader, known: Checkpoint | None, codec: Codec, *, accept_codec_change: bool
-) -> None:
+    reader: PartitionReader, first: Commit, known: Checkpoint, codec: Codec, *, accept_codec_change: bool
+) -> Commit:
     """The checkpoint must speak of this log, at a commit that is still there, and of this codec."""
-    if known is None:
-        return
-    found = next(iter(reader.commits(known.position - 1)), None)
-    if known.epoch != reader.epoch() or found is None or found.sha256 != known.digest:
+    found = reader.commit(known.position)
+    if known.epoch != first.sha256 or found is None or found.sha256 != known.digest:
         raise EpochError(
             f"The sink's checkpoint for partition {reader.partition!r} (commit {known.position}) is not in this log.",
             hint="The log was replaced or rolled back. Point to the right log, or load under a new replay id.",
@@ -265,16 +272,17 @@ def _same_history(
             expected=known.fingerprint,
             found=codec.fingerprint,
         )
+    return found
 
 
 def _rows_in(reader: PartitionReader) -> int:
     head = reader.head()
-    return 0 if head is None else head.next_offset + head.next_quarantine_offset
+    return 0 if head is None else _held_at(head)
 
 
-def _rows_upto(reader: PartitionReader, number: int) -> int:
-    commit = next(iter(reader.commits(number - 1)), None)
-    return 0 if commit is None else commit.next_offset + commit.next_quarantine_offset
+def _held_at(commit: Commit) -> int:
+    """Records of the partition up to and including `commit`."""
+    return commit.next_offset + commit.next_quarantine_offset
 
 
 @contextmanager
