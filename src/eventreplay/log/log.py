@@ -1,0 +1,131 @@
+"""A log as a whole: its partitions, the hash over all of them, and the way to readers and writers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from eventreplay.errors import LogError
+from eventreplay.log import layout
+from eventreplay.log.check import CheckProgress, CheckReport, check_log
+from eventreplay.log.commit import SegmentRef
+from eventreplay.log.gc import GcReport, collect_garbage
+from eventreplay.log.reader import PartitionReader, read_ref
+from eventreplay.log.storage import Storage, open_storage
+from eventreplay.log.writer import SEGMENT_BYTES_MAX, PartitionWriter
+
+
+def _token() -> str:
+    return secrets.token_hex(16)
+
+
+class Log:
+    """The immutable log under one URL. Cheap to open; nothing is made before something is written.
+
+    Attributes:
+        url: where it is; hand it with a `SegmentRef` to `read_segment` in another process.
+    """
+
+    def __init__(self, url: str, storage: Storage, token_source: Callable[[], str]) -> None:
+        self.url = url
+        self._storage = storage
+        self._token_source = token_source
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        storage: Storage | None = None,
+        token_source: Callable[[], str] = _token,
+    ) -> Log:
+        """Open the log at a folder or at `s3://bucket/prefix`.
+
+        Args:
+            url: where it is.
+            storage: the store itself, instead of the one `url` names; for tests and other stores.
+            token_source: yields a text that no other writer ever has; the fence rests on that.
+
+        Raises:
+            ConfigError: no store can be opened at `url`.
+            LogError: what stands there is not a log of this version.
+        """
+        name = os.fspath(url)
+        log = cls(name, open_storage(name) if storage is None else storage, token_source)
+        found = log._storage.get(layout.FORMAT_KEY)
+        if found is not None and found != layout.FORMAT_BYTES:
+            raise LogError(
+                f"{layout.FORMAT_KEY} in {name} is not that of a log of version 1.",
+                hint="Give another folder, or use the release that wrote it.",
+                key=layout.FORMAT_KEY,
+            )
+        return log
+
+    def exists(self) -> bool:
+        """Whether a writer has ever been opened here."""
+        return self._storage.get(layout.FORMAT_KEY) is not None
+
+    def partitions(self) -> list[str]:
+        """Names of the partitions, ascending; one that was claimed but never committed to is among them."""
+        return [name for name in self._storage.folders(f"{layout.COMMITS}/") if layout.valid_partition(name)]
+
+    def reader(self, partition: str) -> PartitionReader:
+        """A reader of one partition, which need not have been begun."""
+        return PartitionReader(self._storage, partition)
+
+    def writer(
+        self,
+        partition: str,
+        *,
+        segment_positions: int | None = None,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> PartitionWriter:
+        """Take a partition over. From now on no earlier writer of it can commit anything.
+
+        Open one only if there is something to write.
+
+        Args:
+            partition: its name; begun if it is new.
+            segment_positions: width of the fixed ranges of positions that segments keep to; None for a
+                source without order. Once a partition is begun its own width holds, whatever is given.
+            segment_bytes_max: payload bytes after which whoever cuts segments should close one.
+
+        Raises:
+            ConfigError: a malformed name, or a width below 1.
+            CorruptLogError: the end of its chain is damaged.
+        """
+        return PartitionWriter(
+            self._storage,
+            layout.check_partition(partition),
+            token=self._token_source(),
+            segment_positions=segment_positions,
+            segment_bytes_max=segment_bytes_max,
+        )
+
+    def read(self, ref: SegmentRef) -> pa.Table:
+        """One verified segment; see `PartitionReader.read`."""
+        return read_ref(self._storage, ref)
+
+    def sha256(self) -> str:
+        """Hex hash over the heads of all partitions: equal for equal logs, and only for those.
+
+        Claims, orphans and partitions without a commit do not count.
+        """
+        lines = []
+        for partition in self.partitions():
+            head = self.reader(partition).head()
+            if head is not None:
+                lines.append(f"{partition} {head.sha256}\n")
+        return hashlib.sha256("".join(sorted(lines)).encode("ascii")).hexdigest()
+
+    def check(self, progress: Callable[[CheckProgress], None] | None = None) -> CheckReport:
+        """Recompute every hash of the log; never raises for damage, reports all of it. See `check`."""
+        return check_log(self._storage, progress)
+
+    def gc(self, *, dry_run: bool = False) -> GcReport:
+        """Remove what no commit names. Takes each partition over first: a live writer is fenced. See `gc`."""
+        return collect_garbage(self._storage, self._token_source, dry_run=dry_run)
