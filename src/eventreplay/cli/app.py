@@ -1,0 +1,50 @@
+"""The application: which commands there are. Their work is imported when one of them runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from eventreplay.cli.commands import demo, inspect, log, quarantine, verbs
+from eventreplay.cli.options import examples
+
+app = typer.Typer(
+    name="eventreplay",
+    help="Capture events into an immutable log of original bytes; replay it into a warehouse, exactly.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "eventreplay demo",
+        "eventreplay capture exports/ --log ./log --partition journal",
+        "eventreplay replay --log ./log --sink duckdb:///warehouse.duckdb --schemas sportscards",
+        "eventreplay status --log ./log --sink duckdb:///warehouse.duckdb",
+    )
+    + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged, 4 another writer was "
+    "first, 130 stopped. EVENTREPLAY_DEBUG=1 shows tracebacks.",
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the callback's signature is typer's
+    if wanted:
+        typer.echo(f"eventreplay {version('eventreplay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+demo.register(app)
+verbs.register(app)
+app.add_typer(log.app, name="log")
+app.add_typer(quarantine.app, name="quarantine")
+inspect.register(app)

@@ -1,0 +1,1 @@
+"""What can be typed: names, options, help. The work is in `eventreplay.cli.jobs`."""

@@ -1,0 +1,80 @@
+"""How an error is told: what happened, what to do; no traceback, no secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from typer import Abort
+from typer.exceptions import TyperException
+
+from eventreplay.cli.screen import print_json, visible
+from eventreplay.errors import EventReplayError
+
+DEBUG_VARIABLE = "EVENTREPLAY_DEBUG"
+USAGE = 2
+INTERRUPTED = 130
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_NAMED_SECRET = re.compile(
+    r"(?i)\b(\w*(?:password|passwd|pwd|secret|token|api_?key|access_?key|passphrase)\w*)(\s*[=:]\s*)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
+)
+
+
+def is_debug() -> bool:
+    """Whether errors are to be raised with their tracebacks."""
+    return os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
+
+
+def redacted(text: str) -> str:
+    """`text` without passwords in URLs and without values of names that speak of secrets.
+
+    A second line of defence: the library's own messages hold none, but a driver's may pass through.
+    """
+    return _NAMED_SECRET.sub(r"\1\2***", _USERINFO.sub("***@", text))
+
+
+def explain(error: BaseException, *, as_json: bool) -> int:
+    """Tell the error on stderr (as JSON on stdout too, if asked) and give the exit code.
+
+    An error without a message is a group that was called without a command: its help was shown.
+    """
+    message, hint, code = _told(error)
+    if not message:
+        return code
+    message, hint = redacted(message), redacted(hint)
+    print(f"error: {visible(message)}", file=sys.stderr)  # noqa: T201 - this is the program's output
+    if hint:
+        print(f" hint: {visible(hint)}", file=sys.stderr)  # noqa: T201 - likewise
+    if as_json:
+        retryable = isinstance(error, EventReplayError) and error.retryable
+        facts = {"kind": type(error).__name__, "message": message, "hint": hint, "retryable": retryable}
+        print_json({"error": facts})
+    return code
+
+
+def _told(error: BaseException) -> tuple[str, str, int]:
+    if isinstance(error, EventReplayError):
+        return error.message, error.hint, error.exit_code
+    if isinstance(error, TyperException):
+        return _usage(error)
+    if isinstance(error, (KeyboardInterrupt, Abort)):
+        return "Stopped.", "What was committed is kept; the same command goes on from there.", INTERRUPTED
+    if isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f" ({Path(str(error.filename)).name})"
+        return f"{error.strerror}{name}.", "Check the path, its rights and the free space.", 1
+    # The text of an unforeseen error may quote data or a connection string, so only its kind is told.
+    return (
+        f"An unexpected {type(error).__name__} ended the run.",
+        f"What was committed is kept. Set {DEBUG_VARIABLE}=1 to see the traceback, and please report it.",
+        1,
+    )
+
+
+def _usage(error: TyperException) -> tuple[str, str, int]:
+    context = getattr(error, "ctx", None)
+    hint = "" if context is None else f"See: {context.command_path} --help"
+    return error.format_message(), hint, error.exit_code or USAGE
