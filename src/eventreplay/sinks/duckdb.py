@@ -176,7 +176,9 @@ class DuckDBSink:
     def _begun(self) -> str:
         self._open()
         if self._replay_id is None:
-            raise SinkError("No replay has begun, or its last call failed.", hint="Call begin(replay_id) first.")
+            raise SinkError(
+                "No replay has begun, or its last call failed.", hint="Call begin(replay_id) first."
+            )
         return self._replay_id
 
     def _ensure_transaction(self) -> datetime:
@@ -184,7 +186,9 @@ class DuckDBSink:
         if self._moment is None:
             moment = self._clock()
             if moment.tzinfo is None:
-                raise SinkError("The sink's clock has no time zone.", hint="Pass e.g. lambda: datetime.now(UTC).")
+                raise SinkError(
+                    "The sink's clock has no time zone.", hint="Pass e.g. lambda: datetime.now(UTC)."
+                )
             self._open().execute("BEGIN")
             self._moment = moment.astimezone(UTC).replace(tzinfo=None)
         return self._moment
@@ -217,7 +221,10 @@ class DuckDBSink:
         names = ", ".join(f'"{name}"' for name in rows.schema.names)
         moment_column = next(name for name in columns if name not in rows.schema.names)
         data = pa.RecordBatch.from_arrays(
-            [_stored_form(column, columns[name]) for name, column in zip(rows.schema.names, rows.columns, strict=True)],
+            [
+                _stored_form(column, columns[name])
+                for name, column in zip(rows.schema.names, rows.columns, strict=True)
+            ],
             names=rows.schema.names,
         )
         with driver_errors(f"Writing RAW.{table}"):
@@ -240,7 +247,9 @@ class DuckDBSink:
         if row is None:
             return None
         source, epoch, position, digest, fingerprint = row
-        return Checkpoint(source=source, epoch=epoch, position=position, digest=digest, fingerprint=fingerprint)
+        return Checkpoint(
+            source=source, epoch=epoch, position=position, digest=digest, fingerprint=fingerprint
+        )
 
     def _set(self, replay_id: str, checkpoint: Checkpoint, *, is_new: bool) -> None:
         values = [

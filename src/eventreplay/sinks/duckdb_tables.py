@@ -37,7 +37,11 @@ CHECKPOINT_COLUMNS = {
 }
 _MAGIC = b"DUCK"
 _MAGIC_OFFSET_BYTES = 8
-_TYPES = ((pa.types.is_int64, "BIGINT"), (pa.types.is_timestamp, "TIMESTAMP"), (pa.types.is_string, "VARCHAR"))
+_TYPES = (
+    (pa.types.is_int64, "BIGINT"),
+    (pa.types.is_timestamp, "TIMESTAMP"),
+    (pa.types.is_string, "VARCHAR"),
+)
 
 
 def _column_type(field: pa.Field, json_columns: tuple[str, ...]) -> str:
@@ -179,7 +183,9 @@ def check_tables(connection: duckdb.DuckDBPyConnection) -> None:
                 ).fetchall()
             )
         if found != columns:
-            wrong = sorted(name for name in found.keys() | columns.keys() if found.get(name) != columns.get(name))
+            wrong = sorted(
+                name for name in found.keys() | columns.keys() if found.get(name) != columns.get(name)
+            )
             raise SinkError(
                 f"RAW.{table} has another layout than eventreplay's (columns {', '.join(wrong)}).",
                 hint="It was made by something else or by another version: move it away or use another file.",
@@ -245,4 +251,3 @@ def quarantined(
         ).fetchall()
     names = [attribute.name for attribute in fields(QuarantinedRow)]
     return [QuarantinedRow(**dict(zip(names, row, strict=True))) for row in rows]
-

@@ -82,7 +82,9 @@ class MemoryBroker:
         """The connection is gone: what it held comes again, in another order, some of it twice."""
         held, self._held[connection] = self._held[connection], []
         again = [message for message in dict.fromkeys(held) if message in self._messages]
-        again = [message for message in again for _ in range(self._random.randint(1, max(1, self._repeats_max)))]
+        again = [
+            message for message in again for _ in range(self._random.randint(1, max(1, self._repeats_max)))
+        ]
         self._random.shuffle(again)
         self._ready.extendleft(again)
 

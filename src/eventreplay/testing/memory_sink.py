@@ -39,9 +39,14 @@ class MemoryWarehouse:
         """
         log_rows = _keys(events) + _keys([row for row in quarantine if row["stage"] == "decode"])
         capture_rows = _keys([row for row in quarantine if row["stage"] == "capture"])
-        for name, new, there in (("log", log_rows, self._log_rows), ("capture", capture_rows, self._capture_rows)):
+        for name, new, there in (
+            ("log", log_rows, self._log_rows),
+            ("capture", capture_rows, self._capture_rows),
+        ):
             if len(set(new)) != len(new) or not there.isdisjoint(new):
-                raise InvalidEventError(f"A {name} row was loaded twice.", hint="Exactly once: resume at begin().")
+                raise InvalidEventError(
+                    f"A {name} row was loaded twice.", hint="Exactly once: resume at begin()."
+                )
         self._log_rows.update(log_rows)
         self._capture_rows.update(capture_rows)
         self.events += events
@@ -133,7 +138,10 @@ def _rows(rows: pa.RecordBatch, schema: pa.Schema) -> list[Row]:
         return list(rows.to_pylist())
     except (OverflowError, ValueError):
         # A quarantined moment may lie outside what Python's datetime can hold: keep its microseconds.
-        columns = [column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
+        columns = [
+            column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            for column in rows.columns
+        ]
         return list(pa.RecordBatch.from_arrays(columns, names=rows.schema.names).to_pylist())
 
 

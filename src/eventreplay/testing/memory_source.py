@@ -53,7 +53,9 @@ class MemorySource(RowSource):
         batch_rows_max: int = 8_192,
     ) -> None:
         if first_position < 0 or step < 1:
-            raise ConfigError("Positions begin at 0 or above and ascend.", hint="Set first_position >= 0, step >= 1.")
+            raise ConfigError(
+                "Positions begin at 0 or above and ascend.", hint="Set first_position >= 0, step >= 1."
+            )
         super().__init__(name, self._rows, self._last, epoch=epoch, batch_rows_max=batch_rows_max)
         self._items: list[Item] = []
         self._next_position = first_position
