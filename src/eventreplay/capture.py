@@ -71,7 +71,6 @@ class CaptureReceipt:
 class _Job:
     """A piece with its place in the partition, known before it is encoded."""
 
-    partition: str
     piece: Piece
     first_offset: int
     first_quarantine_offset: int
@@ -122,14 +121,11 @@ def capture(
     end = safe if upto is None or safe is None else min(int(safe), int(upto))
     if end is None or (known is not None and known.position >= end):
         return receipt
-    width = options.segment_positions
-    if head is not None and head.segment_positions is not None:
-        width = head.segment_positions
-    with log.writer(partition, segment_positions=width) as writer:
+    with log.writer(partition, segment_positions=options.segment_positions) as writer:
         _same_source(writer.checkpoint, source.name, epoch)
         after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
         if after is None or after < end:
-            _run(source, writer, epoch, after, Position(end), width, options, receipt, progress)
+            _run(source, writer, epoch, after, Position(end), options, receipt, progress)
     return receipt
 
 
@@ -139,7 +135,6 @@ def _run(
     epoch: str,
     after: Position | None,
     end: Position,
-    width: int,
     options: CaptureOptions,
     receipt: CaptureReceipt,
     progress: Progress | None,
@@ -149,7 +144,7 @@ def _run(
         source.read(after, end),
         after=after,
         upto=int(end),
-        segment_positions=width,
+        segment_positions=writer.segment_positions or options.segment_positions,
         segment_bytes_max=options.segment_bytes_max,
         limits=options.limits,
     )
@@ -166,7 +161,7 @@ def _run(
 def _jobs(pieces: Iterator[Piece], writer: PartitionWriter) -> Iterator[_Job]:
     offset, quarantine_offset = writer.next_offset, writer.next_quarantine_offset
     for piece in pieces:
-        yield _Job(writer.partition, piece, offset, quarantine_offset)
+        yield _Job(piece, offset, quarantine_offset)
         offset += piece.events.num_rows
         quarantine_offset += piece.rejects.num_rows
 
@@ -174,8 +169,8 @@ def _jobs(pieces: Iterator[Piece], writer: PartitionWriter) -> Iterator[_Job]:
 def _encode(job: _Job) -> _Encoded:
     events, rejects = job.piece.events, job.piece.rejects
     return _Encoded(
-        [encode_events(job.partition, events, job.first_offset)] if events.num_rows else [],
-        [encode_rejects(job.partition, rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
+        [encode_events(events, job.first_offset)] if events.num_rows else [],
+        [encode_rejects(rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
     )
 
 
@@ -325,7 +320,7 @@ def _commit_queue(
         upto=(-1 if known is None else known.position) + held.rows,
     )
     if piece.rows:
-        encoded = _encode(_Job(writer.partition, piece, writer.next_offset, writer.next_quarantine_offset))
+        encoded = _encode(_Job(piece, writer.next_offset, writer.next_quarantine_offset))
         checkpoint = Checkpoint(source=queue.name, epoch="queue", position=piece.upto)
         _commit(writer, piece, encoded, checkpoint, receipt)
     for delivery in held.deliveries:
