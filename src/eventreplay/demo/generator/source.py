@@ -40,17 +40,17 @@ class GeneratedSource:
         events: number of records, copies and dirt included; 0 to `history.EVENTS_MAX`.
         catalog: SKUs to sell, with `sku` and where known `players` and `list_price`; None: an invented
             catalog, which the history then releases.
-        batch_rows: rows of a batch at most; never changes what is in them.
+        batch_rows_max: rows of a batch at most; never changes what is in them.
 
     Raises:
         ConfigError: an argument is out of range.
     """
 
-    def __init__(self, seed: int, events: int, *, catalog: pa.Table | None = None, batch_rows: int = 32_768) -> None:
-        if batch_rows < 1:
-            raise ConfigError("batch_rows must be at least 1.", hint="Leave it at its default.", batch_rows=batch_rows)
-        self._arguments = (seed, events, catalog, batch_rows)
-        self._batch_rows = batch_rows
+    def __init__(self, seed: int, events: int, *, catalog: pa.Table | None = None, batch_rows_max: int = 32_768) -> None:
+        if batch_rows_max < 1:
+            raise ConfigError("batch_rows_max must be at least 1.", hint="Leave it at its default.", batch_rows_max=batch_rows_max)
+        self._arguments = (seed, events, catalog, batch_rows_max)
+        self._batch_rows_max = batch_rows_max
         self._seed = seed
         self.history = History(seed, events, catalog)
         self._payloads = Payloads(self.history)
@@ -88,7 +88,7 @@ class GeneratedSource:
         at = 0 if after is None else after + 1
         while at <= upto:
             rows, first = self._block(self.history.block_of(at))
-            stop = min(upto + 1, first + rows.num_rows, at + self._batch_rows)
+            stop = min(upto + 1, first + rows.num_rows, at + self._batch_rows_max)
             yield Batch(rows.slice(at - first, stop - at))
             at = stop
 
@@ -136,5 +136,5 @@ def _headers(event_type: Ints) -> pa.Array:
     return pa.MapArray.from_arrays(pa.array(offsets), names, repeated(_PRODUCERS, _PRODUCER_OF[event_type]), type=HEADERS)
 
 
-def _restore(seed: int, events: int, catalog: pa.Table | None, batch_rows: int) -> GeneratedSource:
-    return GeneratedSource(seed, events, catalog=catalog, batch_rows=batch_rows)
+def _restore(seed: int, events: int, catalog: pa.Table | None, batch_rows_max: int) -> GeneratedSource:
+    return GeneratedSource(seed, events, catalog=catalog, batch_rows_max=batch_rows_max)
