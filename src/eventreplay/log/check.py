@@ -91,7 +91,7 @@ def check_log(storage: Storage, progress: Callable[[CheckProgress], None] | None
     check.format(begun=bool(partitions))
     for partition in partitions:
         check.partition(partition)
-    check.strangers(frozenset(partitions))
+    check.strangers(partitions)
     return CheckReport(
         findings=tuple(check.findings),
         notes=tuple(check.notes),
@@ -142,21 +142,27 @@ class _Check:
                 self._progress(self.total)
         if claimed is not None:
             self._note(
-                claimed, "claim", "a writer is at work here, or died before its commit",
+                claimed,
+                "claim",
+                "a writer is at work here, or died before its commit",
                 "Nothing has to be done: the next writer replaces it.",
             )
         if len(self.findings) == before:
             # Only under a whole chain: what a damaged commit names must not look like an orphan.
             self._orphans(partition)
 
-    def strangers(self, partitions: frozenset[str]) -> None:
-        for key in self._storage.stale(""):
-            self._note(key, "staging", "a half-written object of a dead writer", "`eventreplay log gc` removes it.")
+    def strangers(self, partitions: list[str]) -> None:
+        known_partitions = frozenset(partitions)
+        prefixes = ("", *(prefix for partition in partitions for prefix in layout.folders(partition)))
+        for key in (key for prefix in prefixes for key in self._storage.stale(prefix)):
+            self._note(
+                key, "staging", "a half-written object of a dead writer", "`eventreplay log gc` removes it."
+            )
         for key in self._storage.keys(""):
             folder, _, name = key.rpartition("/")
             kind, _, inner = folder.partition("/")
             known = key == layout.FORMAT_KEY
-            if kind == layout.COMMITS and inner in partitions:
+            if kind == layout.COMMITS and inner in known_partitions:
                 known = layout.commit_number(name) is not None
             elif kind in {layout.EVENTS, layout.QUARANTINE} and layout.partition_of(inner) is not None:
                 known = layout.is_segment_key(name)
@@ -270,7 +276,9 @@ class _Check:
             keys = self._storage.keys(layout.segment_folder(kind, partition))
             for key in unreferenced(keys, self._refs(partition, kind)):
                 self._note(
-                    key, "orphan", "no commit names it: a run died before its commit, or commits were taken away",
+                    key,
+                    "orphan",
+                    "no commit names it: a run died before its commit, or commits were taken away",
                     "If a sink's checkpoint is ahead of this log, restore the commits; else `log gc` removes it.",
                 )
 

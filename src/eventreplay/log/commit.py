@@ -25,6 +25,9 @@ VERSION = 1
 SLOT_BYTES_MAX = 16 * 1024 * 1024
 """A larger slot is not read as JSON at all."""
 
+_SUM_DIGITS_MAX = 60
+"""Keeps a forged sum from costing quadratic time; real ones have some 25 digits."""
+
 
 @frozen(kw_only=True)
 class SegmentRef:
@@ -272,7 +275,7 @@ class _Fields:
 
     def done(self) -> None:
         if self._left:
-            _corrupt(self._key, f"it has unknown fields, {sorted(self._left)[0]!r} among them")
+            _corrupt(self._key, f"it has unknown fields, {min(self._left)!r} among them")
 
     def text(self, name: str) -> str:
         value = self._take(name)
@@ -289,8 +292,10 @@ class _Fields:
     def decimal(self, name: str) -> int:
         value = self.text(name)
         digits = value.removeprefix("-")
-        # The bound keeps a forged number from costing quadratic time; real sums have some 25 digits.
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 60) or str(int(value)) != value:
+        if (
+            not (digits.isascii() and digits.isdigit() and len(digits) <= _SUM_DIGITS_MAX)
+            or str(int(value)) != value
+        ):
             _corrupt(self._key, f"the field {name} is not a decimal integer")
         return int(value)
 

@@ -24,7 +24,15 @@ LOCK_POLL_S = 0.01
 LOCK_POLLS_MAX = 3000
 """30 s: the lock is held for microseconds, so who still waits then waits for a stopped process."""
 
-_RETRYABLE = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE}
+_RETRYABLE = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.EBUSY,
+    errno.ETIMEDOUT,
+    errno.ESTALE,
+}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -43,32 +51,31 @@ class FolderStorage:
         self._synced: set[Path] = set()
         self._staged = 0
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes | memoryview) -> bool:
         path = self._path(key)
         with _os_errors("write", path):
             self._make(path.parent)
-            created = False
-            if not path.exists():
-                created = self._link_new(path, data)
+            created = not path.exists() and self._staged_into(path, data, _link)
             # Also when it was there: whoever made it may have died before its name was durable.
             _sync_folder(path.parent)
             return created
 
     def replace(self, key: str, data: bytes, expected: bytes) -> bool:
         path = self._path(key)
+
+        def rename_if_same(staged: Path, target: Path) -> bool:
+            with self._locked(target.parent):
+                if _read(target) != expected:
+                    return False
+                os.rename(staged, target)  # noqa: PTH104 - every system call of a write goes through `os`
+                return True
+
         with _os_errors("write", path):
             if not path.parent.is_dir():
                 return False
-            staged = self._stage(path, data)
-            try:
-                with self._locked(path.parent):
-                    same = _read(path) == expected
-                    if same:
-                        staged.rename(path)
-            finally:
-                staged.unlink(missing_ok=True)
+            replaced = self._staged_into(path, data, rename_if_same)
             _sync_folder(path.parent)
-            return same
+            return replaced
 
     def discard(self, key: str, expected: bytes) -> bool:
         path = self._path(key)
@@ -78,7 +85,7 @@ class FolderStorage:
             with self._locked(path.parent):
                 same = _read(path) == expected
                 if same:
-                    path.unlink()
+                    _unlink(path)
             _sync_folder(path.parent)
             return same
 
@@ -86,7 +93,7 @@ class FolderStorage:
         path = self._path(key)
         with _os_errors("delete", path):
             if path.parent.is_dir():
-                path.unlink(missing_ok=True)
+                _unlink(path)
                 _sync_folder(path.parent)
 
     def get(self, key: str) -> bytes | None:
@@ -106,12 +113,17 @@ class FolderStorage:
         return []
 
     def stale(self, prefix: str) -> list[str]:
-        return [key for key in self._walk(prefix) if _is_staging(key)]
+        folder = self._folder(prefix)
+        with _os_errors("list", folder), suppress(FileNotFoundError):
+            return sorted(prefix + entry.name for entry in os.scandir(folder) if _is_staging(entry.name))
+        return []
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
         if not all(parts) or {".", ".."} & set(parts) or "\0" in key:
-            raise LogError(f"Not a key of a log: {key[:200]!r}.", hint="This is a defect; report it.", key=key)
+            raise LogError(
+                f"Not a key of a log: {key[:200]!r}.", hint="This is a defect; report it.", key=key
+            )
         return self._root.joinpath(*parts)
 
     def _folder(self, prefix: str) -> Path:
@@ -121,7 +133,9 @@ class FolderStorage:
         folder = self._folder(prefix)
         with _os_errors("list", folder):
             try:
-                entries = [(e.name + "/", True) if e.is_dir() else (e.name, False) for e in os.scandir(folder)]
+                entries = [
+                    (e.name + "/", True) if e.is_dir() else (e.name, False) for e in os.scandir(folder)
+                ]
             except FileNotFoundError:
                 return
         for name, is_folder in sorted(entries):
@@ -134,37 +148,41 @@ class FolderStorage:
         """Make `folder` and see that every name on the way to it is durable."""
         if folder in self._synced:
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        missing = []
+        above = folder
+        while not above.is_dir():
+            missing.append(above)
+            above = above.parent
+        for path in reversed(missing):
+            with suppress(FileExistsError):
+                os.mkdir(path)  # noqa: PTH102
         # Not only the folders made now: a run before this one may have died before it synced them.
         above = folder
-        while True:
-            _sync_folder(above)
-            if above == self._root:
-                break
+        while above != self._root:
+            _sync_folder(above.parent)
             above = above.parent
-        _sync_folder(self._root.parent)
+        for path in (self._root.parent, *(made.parent for made in missing)):
+            _sync_folder(path)
         self._synced.add(folder)
 
-    def _link_new(self, path: Path, data: bytes) -> bool:
+    def _staged_into(self, path: Path, data: bytes | memoryview, place: Callable[[Path, Path], bool]) -> bool:
+        """Write `data` durably under a staging name, then let `place` give it its real one."""
         for _ in range(STAGE_ATTEMPTS_MAX):
             staged = self._stage(path, data)
             try:
-                path.hardlink_to(staged)
-            except FileExistsError:
-                return False
+                return place(staged, path)
             except FileNotFoundError:
                 # Another writer took the partition over and swept our staging file away. Put it
                 # again: it is not for the storage to judge who may write, the claim decides that.
                 continue
             finally:
-                staged.unlink(missing_ok=True)
-            return True
+                _unlink(staged)
         raise LogUnavailableError(
             f"The staging file of {path.name} was taken away {STAGE_ATTEMPTS_MAX} times.",
             hint="Other writers are opening this partition; see that only one runs.",
         )
 
-    def _stage(self, path: Path, data: bytes) -> Path:
+    def _stage(self, path: Path, data: bytes | memoryview) -> Path:
         while True:
             self._staged += 1
             staged = path.with_name(f".{path.name}.{os.getpid()}-{self._staged}{STAGING_SUFFIX}")
@@ -173,14 +191,15 @@ class FolderStorage:
                 handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                 break
         try:
-            with open(handle, "wb", buffering=0) as file:
-                view = memoryview(data)
-                while view:
-                    view = view[file.write(view) :]
-                os.fsync(file.fileno())
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
         except BaseException:
-            staged.unlink(missing_ok=True)
+            _unlink(staged)
             raise
+        finally:
+            os.close(handle)
         return staged
 
     @contextmanager
@@ -206,6 +225,19 @@ class FolderStorage:
 def _is_staging(key: str) -> bool:
     name = key.rpartition("/")[2]
     return name.startswith(".") and name.endswith(STAGING_SUFFIX)
+
+
+def _link(staged: Path, path: Path) -> bool:
+    try:
+        os.link(staged, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _unlink(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def _read(path: Path) -> bytes | None:

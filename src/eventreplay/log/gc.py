@@ -8,7 +8,6 @@ gets a FenceError and can simply be started again) rather than left to commit a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 
 from attrs import frozen
 
@@ -43,29 +42,28 @@ def collect_garbage(storage: Storage, token_source: Callable[[], str], *, dry_ru
             orphan may be named by the damaged commit.
     """
     orphans: list[str] = []
-    staging: list[str] = []
+    staging = storage.stale("")
+    for key in () if dry_run else staging:
+        storage.delete(key)
     for partition in all_partitions(storage):
-        reader = PartitionReader(storage, partition)
-        head = reader.head()
-        if not dry_run and head is None and not any(_orphans_of(storage, partition)):
-            continue
-        width = None if head is None else head.segment_positions
-        with (
-            nullcontext()
-            if dry_run
-            else PartitionWriter(storage, partition, token=token_source(), segment_positions=width)
-        ):
-            # To the end before the first removal: a chain that breaks later must stop us now.
-            found = list(_orphans_of(storage, partition))
-            if not dry_run:
-                for key in found:
-                    storage.delete(key)
-            orphans += found
-    for key in storage.stale(""):
-        if not dry_run:
-            storage.delete(key)
-        staging.append(key)
+        stale = [key for folder in layout.folders(partition) for key in storage.stale(folder)]
+        found = list(_orphans_of(storage, partition))
+        if not dry_run and (stale or found):
+            found = _remove(storage, partition, token_source())
+        orphans += found
+        staging += stale
     return GcReport(orphans=tuple(orphans), staging=tuple(staging), dry_run=dry_run)
+
+
+def _remove(storage: Storage, partition: str, token: str) -> list[str]:
+    # Opening sweeps the staging files. What was an orphan a moment ago may have been committed
+    # since, so look again now that nobody else can commit; and to the end before the first removal:
+    # a chain that breaks later must stop us now.
+    with PartitionWriter(storage, partition, token=token, segment_positions=None):
+        found = list(_orphans_of(storage, partition))
+        for key in found:
+            storage.delete(key)
+    return found
 
 
 def all_partitions(storage: Storage) -> list[str]:

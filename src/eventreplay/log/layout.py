@@ -78,6 +78,11 @@ def commit_folder(partition: str) -> str:
     return f"{COMMITS}/{partition}/"
 
 
+def folders(partition: str) -> tuple[str, str, str]:
+    """The prefixes under which everything of a partition stands."""
+    return segment_folder(EVENTS, partition), segment_folder(QUARANTINE, partition), commit_folder(partition)
+
+
 def commit_key(partition: str, number: int) -> str:
     """The slot of a commit."""
     return f"{commit_folder(partition)}{number:020d}.json"

@@ -111,7 +111,9 @@ class PartitionReader:
             yield commit
             previous, number = commit, commit.number
 
-    def segments(self, after_offset: int | None = None, upto_offset: int | None = None) -> Iterator[SegmentRef]:
+    def segments(
+        self, after_offset: int | None = None, upto_offset: int | None = None
+    ) -> Iterator[SegmentRef]:
         """Event segments that hold any offset in (after_offset, upto_offset], in order.
 
         The first commit is found by bisection, so that resuming costs the same in a long log.

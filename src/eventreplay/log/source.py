@@ -58,6 +58,7 @@ class LogSource:
 
 def _as_events(batch: pa.RecordBatch) -> pa.RecordBatch:
     columns = [
-        batch.column("log_offset" if field.name == "source_position" else field.name) for field in EVENT_SCHEMA
+        batch.column("log_offset" if field.name == "source_position" else field.name)
+        for field in EVENT_SCHEMA
     ]
     return pa.RecordBatch.from_arrays(columns, schema=EVENT_SCHEMA)

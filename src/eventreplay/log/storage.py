@@ -1,4 +1,4 @@
-"""The port to the bytes: seven operations a log needs of a store, and the store behind obstore.
+"""The port to the bytes: eight operations a log needs of a store, and the store behind obstore.
 
 Two of them are conditional, and the whole safety of a log rests on those: `put_new` never overwrites,
 `replace` overwrites only what the caller has seen. A store that accepts either unconditionally must not
@@ -48,7 +48,7 @@ class Storage(Protocol):
     unknown: it may have happened), and `LogError` if it will not.
     """
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes | memoryview) -> bool:
         """Create `key`. False if it exists, whatever its content; it is then untouched, and durable."""
 
     def replace(self, key: str, data: bytes, expected: bytes) -> bool:
@@ -73,7 +73,7 @@ class Storage(Protocol):
         """Names of what looks like a folder directly under `prefix`, ascending."""
 
     def stale(self, prefix: str) -> list[str]:
-        """Keys of half-written objects that a dead writer left under `prefix`; `list` never shows them."""
+        """Keys of half-written objects directly under `prefix`, left by a dead writer; `keys` skips them."""
 
 
 class ObstoreStorage:
@@ -88,7 +88,7 @@ class ObstoreStorage:
         self._store = store
         self._label = label
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes | memoryview) -> bool:
         with _driver_errors("write", self._label, key):
             try:
                 obstore.put(self._store, key, data, mode="create", use_multipart=False)

@@ -74,6 +74,8 @@ class PartitionWriter:
         self._reader = PartitionReader(storage, partition)
         self._token = token
         self._fenced = False
+        self._holder: bytes | None = None
+        self._spent = False
         self._closed = False
         self.partition = partition
         self.segment_bytes_max = segment_bytes_max
@@ -125,21 +127,21 @@ class PartitionWriter:
         data = commit_bytes(commit)
         key = layout.commit_key(self.partition, commit.number)
         claim = self._claim(commit.number)
-        if self._claimed or self._claim_next(key, claim, data):
-            self._claimed = True
-            try:
-                for ref, segment in zip(commit.segments, events, strict=True):
-                    self._put(ref.key, segment.data)
-                for ref, segment in zip(commit.quarantine, rejects, strict=True):
-                    self._put(ref.key, segment.data)
-            except LogUnavailableError:
-                # A takeover sweeps our staging files; say that, not that the store is flaky.
-                found = self._storage.get(key)
-                if found not in {claim, data}:
-                    self._fence(found)
-                raise
-            if not self._storage.replace(key, data, claim):
-                self._settle_unknown(key, claim, data)
+        if not self._claimed:
+            self._claim_next(key, claim)
+        try:
+            for ref, segment in zip(commit.segments, events, strict=True):
+                self._put(ref.key, segment.data)
+            for ref, segment in zip(commit.quarantine, rejects, strict=True):
+                self._put(ref.key, segment.data)
+        except LogUnavailableError:
+            # A takeover sweeps our staging files; say that, not that the store is flaky.
+            found = self._storage.get(key)
+            if found not in (claim, data):
+                self._fence(found)
+            raise
+        if not self._storage.replace(key, data, claim):
+            self._settle_unknown(key, claim, data)
         self._head = parse_commit(key, data)
         self._claimed = False
         return self._head
@@ -193,32 +195,27 @@ class PartitionWriter:
         )
 
     def _sweep(self) -> None:
-        for folder in (
-            layout.segment_folder(layout.EVENTS, self.partition),
-            layout.segment_folder(layout.QUARANTINE, self.partition),
-            layout.commit_folder(self.partition),
-        ):
+        for folder in ("", *layout.folders(self.partition)):
             for key in self._storage.stale(folder):
                 self._storage.delete(key)
 
-    def _claim_next(self, key: str, claim: bytes, data: bytes) -> bool:
-        """Claim the next slot, never over another's claim. False: `data` stands there, a reply was lost."""
-        if self._storage.put_new(key, claim):
-            return True
-        found = self._storage.get(key)
-        if found == data:
-            return False
-        if found != claim:
-            self._fence(found)
-        return True
+    def _claim_next(self, key: str, claim: bytes) -> None:
+        """Claim the slot behind our last commit; never over another's claim."""
+        if not self._storage.put_new(key, claim):
+            found = self._storage.get(key)
+            if found != claim:
+                self._fence(found)
+        self._claimed = True
 
-    def _put(self, key: str, data: bytes) -> None:
+    def _put(self, key: str, data: memoryview) -> None:
         if self._storage.put_new(key, data):
             return
         found = self._storage.get(key)
         if found is None:
             raise LogUnavailableError(
-                f"{key} was there and is gone.", hint="Another writer is removing orphans; start again.", key=key
+                f"{key} was there and is gone.",
+                hint="Another writer is removing orphans; start again.",
+                key=key,
             )
         if found != data:
             raise CorruptLogError(
@@ -228,9 +225,14 @@ class PartitionWriter:
             )
 
     def _settle_unknown(self, key: str, claim: bytes, data: bytes) -> None:
-        """`replace` said no. Our own bytes there mean that it had happened and its reply was lost."""
+        """`replace` said no. If our own bytes stand there, the commit is done: its reply was lost.
+
+        Or another writer took over and committed the very same bytes: nothing tells the two apart, since
+        no token stands in a commit. So this commit counts, and this writer makes no other.
+        """
         found = self._storage.get(key)
         if found == data:
+            self._spent = True
             return
         if found == claim:
             raise LogUnavailableError(
@@ -242,15 +244,22 @@ class PartitionWriter:
 
     def _see_open(self) -> None:
         if self._fenced:
-            self._fence(None)
+            self._fence(self._holder)
+        if self._spent:
+            raise LogUnavailableError(
+                f"A reply of the store was lost, so partition {self.partition} may have another writer by now.",
+                hint="Start again: a new writer goes on behind the last commit.",
+                partition=self.partition,
+            )
         if self._closed:
             raise LogError(
-                f"The writer of partition {self.partition} is closed.", hint="Open another one.",
+                f"The writer of partition {self.partition} is closed.",
+                hint="Open another one.",
                 partition=self.partition,
             )
 
     def _fence(self, holder: bytes | None) -> NoReturn:
-        self._fenced = True
+        self._fenced, self._holder = True, holder
         raise FenceError(
             f"Another writer has taken over partition {self.partition}; this one writes nothing more.",
             hint="If that was not meant, see that only one runner is started for a partition.",
@@ -338,9 +347,19 @@ def begin(storage: Storage) -> None:
 
     Raises:
         LogError: something else stands there, or a log of another version.
+        CorruptLogError: the mark of a log is missing where a log is.
     """
     found = storage.get(layout.FORMAT_KEY)
-    if found is None and not storage.put_new(layout.FORMAT_KEY, layout.FORMAT_BYTES):
+    if found is None:
+        # Written before anything else, so it is not missing by a crash. (Looked for again, because
+        # another writer may be beginning this log at the same time.)
+        if storage.folders(f"{layout.COMMITS}/") and storage.get(layout.FORMAT_KEY) is None:
+            raise CorruptLogError(
+                f"{layout.FORMAT_KEY} is missing, though commits stand beside it.",
+                hint="Restore it; `eventreplay log check` says what else is missing.",
+                key=layout.FORMAT_KEY,
+            )
+        storage.put_new(layout.FORMAT_KEY, layout.FORMAT_BYTES)
         found = storage.get(layout.FORMAT_KEY)
     if found is not None and found != layout.FORMAT_BYTES:
         raise LogError(
