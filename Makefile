@@ -1,0 +1,84 @@
+# Every target prepares .venv by itself (tools/setup-venv) and skips that when it is up to date.
+#   PYTHON=python3.12   which interpreter makes the environment (default: the first of 3.11, 3.12, 3.13 found)
+#   ARGS="..."          passed on to the command behind a target
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?=
+ARGS ?=
+DEMO_DIR ?= demo-run
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+# Another project on the path would be tested instead of this one.
+unexport PYTHONPATH
+
+.PHONY: help setup demo test check lint format-check types layers tidy format bench proto lock clean
+
+help:  ## show this
+	@echo "eventreplay: make <target> [PYTHON=python3.12] [ARGS=...]"
+	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/' | expand -t 17
+
+setup:  ## prepare .venv with the locked packages (every target does this by itself)
+	@PYTHON='$(PYTHON)' bash tools/setup-venv
+
+demo: setup  ## the whole way at full size: generate, capture, replay, dbt, report; into demo-run/
+	@echo "demo: everything goes into $(DEMO_DIR)/"
+	@$(BIN)/eventreplay demo --dir "$(DEMO_DIR)" $(ARGS)
+
+test: setup  ## run all tests, on every core, without a network
+	@echo "test: every test under tests/, on every core"
+	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS); \
+	echo "test: all passed in $$((SECONDS - started)) s"
+
+check: setup  ## everything that is checked without running: lint, format, types, layers, tidiness
+	@for each in lint format-check types layers tidy; do $(MAKE) $$each || failed="$${failed:-} $$each"; done; \
+	if [ -n "$${failed:-}" ]; then echo "check: failed:$$failed" >&2; exit 1; fi; echo "check: all passed"
+
+lint: setup
+	@echo "check: ruff, all rules"
+	@$(BIN)/ruff check .
+
+format-check: setup
+	@echo "check: ruff, format"
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted as above. Run: make format" >&2; exit 1; }
+
+types: setup
+	@echo "check: mypy, strict"
+	@$(BIN)/python -m mypy
+
+layers: setup
+	@echo "check: import-linter, floors of the package"
+	@$(BIN)/lint-imports --no-logo
+
+tidy: setup
+	@echo "check: tidiness"
+	@$(BIN)/python -m pytest --quiet tests/unit/test_tidy.py
+
+format: setup  ## mend what ruff can mend by itself, and format
+	@$(BIN)/ruff check --fix --quiet --exit-zero .
+	@$(BIN)/ruff format .
+
+bench: setup  ## measure the speed of capture and replay on this machine
+	@echo "bench: let the machine be idle meanwhile"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+proto: setup  ## compile proto/ into the descriptor set that the package ships
+	@$(BIN)/python tools/build_protos.py $(ARGS)
+
+lock: setup  ## resolve the dependencies again; ARGS=--upgrade takes the newest that the bounds allow
+	@echo "lock: requirements/bootstrap.txt"
+	@$(COMPILE) $(ARGS) requirements/bootstrap.in -o requirements/bootstrap.txt
+	@echo "lock: requirements/dev.txt"
+	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra testing --group dev -o requirements/dev.txt
+	@echo "lock: done; the next target installs what changed"
+
+clean:  ## remove what can be made again: caches, builds, the demo's output (.venv stays)
+	@rm -rf build dist demo-run .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		dbt/target dbt/logs dbt/dbt_packages logs
+	@find src tests tools benchmarks dags plugins -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@echo "clean: done"

@@ -1,0 +1,266 @@
+"""Settings: from arguments, the environment, a file, and the defaults, in this order.
+
+One name for each setting everywhere: `log_url` as an argument of `Settings` and in `eventreplay.toml`,
+`EVENTREPLAY_LOG_URL` in the environment. A value that is wrong is an error although another one would have
+won over it, and the message says where it stands. Nothing here opens or imports what the settings name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from eventreplay.errors import ConfigError
+
+FILE_NAME = "eventreplay.toml"
+FILE_BYTES_MAX = 1024 * 1024
+ENVIRONMENT_PREFIX = "EVENTREPLAY_"
+NOT_SETTINGS = frozenset({"EVENTREPLAY_DEBUG", "EVENTREPLAY_DUCKDB_PATH"})
+"""Variables with the prefix that others read: the command line, and the dbt profile."""
+
+_MIB = 1024 * 1024
+_SHOWN_CHARACTERS_MAX = 60
+
+
+@frozen
+class _Rule:
+    """What one setting may be: `allowed` completes the sentence "It must be ...".
+
+    `from_text` gives the value that a variable's text means, or the text itself where it means none.
+    """
+
+    allowed: str
+    fits: Callable[[object], bool]
+    from_text: Callable[[str], object] = str
+
+
+def _whole(least: int, most: int) -> _Rule:
+    def fits(value: object) -> bool:
+        # `true` in a file is a bool, and a bool is an int: it would pass as 1.
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    def from_text(text: str) -> object:
+        # ASCII digits only: int() also takes `1_000`, blanks and digits of other scripts.
+        return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
+
+    return _Rule(f"a whole number from {least} to {most}", fits, from_text)
+
+
+def _name(pattern: str, allowed: str) -> _Rule:
+    form = re.compile(pattern)
+    return _Rule(
+        f"{allowed}, starting with a letter or digit, without '..'",
+        lambda value: isinstance(value, str) and form.fullmatch(value) is not None and ".." not in value,
+    )
+
+
+def _url(pattern: str, allowed: str) -> _Rule:
+    form = re.compile(pattern)
+    return _Rule(
+        f"{allowed}, without a user name or password in it (a driver has settings of its own for those)",
+        lambda value: (
+            isinstance(value, str) and form.fullmatch(value) is not None and not _has_password(value)
+        ),
+    )
+
+
+_RULES: Mapping[str, _Rule] = {
+    "log_url": _url(r"[^\x00-\x1f\x7f]{1,1024}", "a folder or a URL such as s3://bucket/prefix"),
+    "sink_url": _url(
+        r"[a-z][a-z0-9+.-]*://[^\x00-\x1f\x7f]{1,1024}", "a URL such as duckdb:///warehouse.duckdb"
+    ),
+    "partition": _name(r"[a-z0-9][a-z0-9._-]{0,62}", "1 to 63 of a-z, 0-9, '.', '_', '-'"),
+    "replay_id": _name(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "1 to 128 of letters, digits, '.', '_', '-'"),
+    "segment_positions": _whole(1, 16_777_216),
+    "segment_bytes_max": _whole(1024, 1024 * _MIB),
+    "batch_rows_max": _whole(1, 1_048_576),
+    "payload_bytes_max": _whole(1, 256 * _MIB),
+    "decode_payload_bytes_max": _whole(1, 256 * _MIB),
+    "decode_nesting_levels_max": _whole(1, 100),
+    "decode_elements_max": _whole(1, 10_000_000),
+    "decode_number_digits_max": _whole(38, 10_000),
+    "workers": _whole(1, 256),
+}
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What a run needs to know; every value is checked when the object is made.
+
+    Attributes:
+        log_url: the log: a folder (relative to the working directory), or `s3://bucket/prefix`.
+        sink_url: where rows go: `<name of a sink>://...`, e.g. `duckdb:///warehouse.duckdb`.
+        partition: the log partition to capture into.
+        replay_id: the name under which a replay keeps its checkpoints.
+        segment_positions: source positions per segment of the log; fixed for a partition once it is begun.
+        segment_bytes_max: payload bytes after which a segment is closed early.
+        batch_rows_max: rows read or decoded at a time; bounds memory, no influence on the result.
+        payload_bytes_max: payloads above this are refused at capture, into the quarantine.
+        decode_payload_bytes_max: payloads above this are not decoded, but quarantined at replay.
+        decode_nesting_levels_max: messages or values inside one another, per payload.
+        decode_elements_max: fields and list elements, per payload.
+        decode_number_digits_max: digits of one number.
+        workers: how much is done side by side; no influence on the result.
+
+    Raises:
+        ConfigError: a value is not allowed; fields `setting`, `origin`, `allowed`.
+    """
+
+    log_url: str = "log"
+    sink_url: str = "duckdb:///warehouse.duckdb"
+    partition: str = "journal"
+    replay_id: str = "live"
+    segment_positions: int = 65_536
+    segment_bytes_max: int = 64 * _MIB
+    batch_rows_max: int = 65_536
+    payload_bytes_max: int = 16 * _MIB
+    decode_payload_bytes_max: int = 16 * _MIB
+    decode_nesting_levels_max: int = 64
+    decode_elements_max: int = 100_000
+    decode_number_digits_max: int = 256
+    workers: int = 1
+
+    def __attrs_post_init__(self) -> None:
+        for name in _RULES:
+            _check(name, getattr(self, name), f"The argument {name}")
+
+
+def load_settings(
+    file: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    arguments: Mapping[str, object] | None = None,
+) -> Settings:
+    """Settings from all their places: `arguments` win over `environ`, that over `file`, that over defaults.
+
+    Args:
+        file: a TOML file, which must be there; None: `eventreplay.toml` in the working directory, if any.
+        environ: variables; None: those of this process.
+        arguments: by the name of the setting; None as a value means "not given".
+
+    Raises:
+        ConfigError: a value is not allowed, a name is unknown, or the file cannot be read.
+    """
+    values: dict[str, object] = {}
+    for where, name, value in [
+        *_from_file(file),
+        *_from_environment(os.environ if environ is None else environ),
+        *_from_arguments({} if arguments is None else arguments),
+    ]:
+        _check(name, value, where)
+        values[name] = value
+    return Settings(**values)  # type: ignore[arg-type] # each was checked against its own rule
+
+
+def _from_file(file: str | os.PathLike[str] | None) -> Iterator[tuple[str, str, object]]:
+    path = Path(FILE_NAME if file is None else file)
+    if file is None and not path.exists():
+        return
+    found = _read(path)
+    _known(found, _RULES, f"in {path}")
+    for name, value in found.items():
+        yield f"{name} in {path}", name, value
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"The settings file {path} cannot be read: {error.strerror}.",
+            hint=f"Name a TOML file, or none: {FILE_NAME} here is read if it is there.",
+            path=str(path),
+        ) from error
+    if len(content) > FILE_BYTES_MAX:
+        raise ConfigError(
+            f"{path} is larger than {FILE_BYTES_MAX} bytes.", hint="Is it a settings file?", path=str(path)
+        )
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        # The error's own text quotes bytes of the file; it is not chained to be shown.
+        raise ConfigError(
+            f"{path} is not UTF-8 (byte {error.start}).", hint="Save it as UTF-8.", path=str(path)
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # Besides its own error, tomllib lets those of endless digits and of endless nesting through.
+        raise ConfigError(
+            f"{path} is not TOML: {error}.",
+            hint='A setting is a line such as: log_url = "log".',
+            path=str(path),
+        ) from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
+    ours = {name: text for name, text in environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
+    variables = {ENVIRONMENT_PREFIX + name.upper(): name for name in _RULES}
+    _known(ours.keys() - NOT_SETTINGS, variables, "in the environment")
+    for variable in sorted(ours.keys() & variables.keys()):
+        name = variables[variable]
+        yield f"{variable} in the environment", name, _RULES[name].from_text(ours[variable])
+
+
+def _from_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, str, object]]:
+    _known(arguments, _RULES, "among the arguments")
+    for name, value in arguments.items():
+        if value is not None:
+            yield f"The argument {name}", name, value
+
+
+def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    choices = sorted(known)
+    for name in sorted(set(names) - set(choices)):
+        close = difflib.get_close_matches(name, choices, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        raise ConfigError(
+            f"Unknown setting {name[:_SHOWN_CHARACTERS_MAX]!r} {where}.",
+            hint=f"{meant}There are: {', '.join(choices)}.",
+            setting=name,
+        )
+
+
+def _check(name: str, value: object, where: str) -> None:
+    rule = _RULES[name]
+    if rule.fits(value):
+        return
+    raise ConfigError(
+        f"{where} is {_shown(value)}.",
+        hint=f"It must be {rule.allowed}.",
+        setting=name,
+        origin=where,
+        allowed=rule.allowed,
+    )
+
+
+def _shown(value: object) -> str:
+    """`value` for a message: clipped, and not at all where it may hold a password."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)[:_SHOWN_CHARACTERS_MAX]
+    if not isinstance(value, str):
+        return f"a {type(value).__name__}"
+    if "@" in value or "://" in value or len(value) > _SHOWN_CHARACTERS_MAX:
+        return f"a text of {len(value)} characters (not shown: it may hold a secret)"
+    return repr(value)
+
+
+def _has_password(url: str) -> bool:
+    if "://" not in url:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    words = {word.partition("=")[0].lower() for word in parts.query.split("&")}
+    return "@" in parts.netloc or bool(
+        words & {"password", "passwd", "pwd", "token", "secret", "private_key"}
+    )
