@@ -93,9 +93,9 @@ def _counts(facts: dict[str, object], connection: duckdb.DuckDBPyConnection, raw
     }  # fmt: skip
     differences = []
     for query, (table, what, count) in expected.items():
-        row = connection.execute(query).fetchone()
-        if row is None or row[0] != count:
-            differences.append(Difference(f"{raw}.{table}", "*", what, str(count), None if row is None else str(row[0])))
+        present = connection.execute(query).fetchall()[0][0]
+        if present != count:
+            differences.append(Difference(f"{raw}.{table}", "*", what, str(count), str(present)))
     return differences
 
 
