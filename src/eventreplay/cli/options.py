@@ -10,25 +10,40 @@ from typer import Option
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 ConfigFile = Annotated[
     Path | None,
-    Option("--config", metavar="FILE", help="Settings file; default: eventreplay.toml here, if there is one."),
+    Option(
+        "--config", metavar="FILE", help="Settings file; default: eventreplay.toml here, if there is one."
+    ),
 ]
 LogUrl = Annotated[
-    str | None, Option("--log", metavar="URL", help="The log: a folder, or s3://bucket/prefix.", show_default=False)
+    str | None,
+    Option("--log", metavar="URL", help="The log: a folder, or s3://bucket/prefix.", show_default=False),
 ]
 SinkUrl = Annotated[
     str | None,
-    Option("--sink", metavar="URL", help="Where rows go, e.g. duckdb:///warehouse.duckdb.", show_default=False),
+    Option(
+        "--sink", metavar="URL", help="Where rows go, e.g. duckdb:///warehouse.duckdb.", show_default=False
+    ),
 ]
 Warehouse = Annotated[
     Path | None,
-    Option("--warehouse", metavar="PATH", help="The DuckDB file; default: the sink of the settings.", show_default=False),
+    Option(
+        "--warehouse",
+        metavar="PATH",
+        help="The DuckDB file; default: the sink of the settings.",
+        show_default=False,
+    ),
 ]
 Workers = Annotated[
     int | None,
-    Option("--workers", min=1, help="Work done side by side; no influence on the result.", show_default=False),
+    Option(
+        "--workers", min=1, help="Work done side by side; no influence on the result.", show_default=False
+    ),
 ]
 ReplayId = Annotated[
-    str | None, Option("--replay-id", metavar="NAME", help="Whose checkpoints to use; default: live.", show_default=False)
+    str | None,
+    Option(
+        "--replay-id", metavar="NAME", help="Whose checkpoints to use; default: live.", show_default=False
+    ),
 ]
 MANY_ROWS = 100
 """Rows that a listing shows unless told otherwise."""

@@ -76,7 +76,9 @@ def print_table(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(title=visible(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=visible(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     to_right = set(right)
     for at, name in enumerate(columns):
         table.add_column(Text(name), justify="right" if at in to_right else "left", overflow="fold")

@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="FOLDER", help="Where everything goes; a second run continues there.")
+        Path,
+        typer.Option("--dir", metavar="FOLDER", help="Where everything goes; a second run continues there."),
     ] = Path("demo-run"),
     events: Annotated[int, typer.Option("--events", min=1, help="Events to make.")] = 200_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds make equal events.")] = 7,
@@ -33,9 +34,16 @@ def demo(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Work done side by side; likewise.")] = 1,
     catalog: Annotated[
         Path | None,
-        typer.Option("--catalog", metavar="FOLDER", help="Card lists (JSON) to use instead of made ones.", show_default=False),
+        typer.Option(
+            "--catalog",
+            metavar="FOLDER",
+            help="Card lists (JSON) to use instead of made ones.",
+            show_default=False,
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier demo left in the folder first.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove what an earlier demo left in the folder first.")
+    ] = False,
     open_report: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the report in a browser when it is done.")
     ] = False,
@@ -45,6 +53,12 @@ def demo(
     from eventreplay.cli.jobs import demo as job  # noqa: PLC0415 - see the package
 
     options = job.DemoOptions(
-        folder=folder, events=events, seed=seed, catalog=catalog, batch_rows=batch_rows, workers=workers, fresh=fresh
+        folder=folder,
+        events=events,
+        seed=seed,
+        catalog=catalog,
+        batch_rows=batch_rows,
+        workers=workers,
+        fresh=fresh,
     )
     return job.run(options, open_report=open_report, as_json=as_json)

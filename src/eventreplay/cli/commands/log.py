@@ -8,10 +8,14 @@ import typer
 
 from eventreplay.cli.options import MANY_ROWS, AsJson, ConfigFile, LogUrl, examples
 
-app = typer.Typer(help="Look at a log, prove that it is whole, remove what a crash left behind.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at a log, prove that it is whole, remove what a crash left behind.", no_args_is_help=True
+)
 
 
-@app.command(epilog=examples("eventreplay log ls --log ./log", "eventreplay log ls --log s3://bucket/log --json"))
+@app.command(
+    epilog=examples("eventreplay log ls --log ./log", "eventreplay log ls --log s3://bucket/log --json")
+)
 def ls(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False) -> int:
     """List partitions: commits, rows, bytes, positions, and the hash of each chain."""
     from eventreplay.cli.jobs import log as job  # noqa: PLC0415 - see the package
@@ -19,7 +23,9 @@ def ls(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False) -
     return job.ls(log, config, as_json=as_json)
 
 
-@app.command(epilog=examples("eventreplay log check --log ./log", "eventreplay log check --log ./log --json || alert"))
+@app.command(
+    epilog=examples("eventreplay log check --log ./log", "eventreplay log check --log ./log --json || alert")
+)
 def check(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False) -> int:
     """Recompute every hash and name all that is damaged, missing or foreign; exit code 3 if there is damage."""
     from eventreplay.cli.jobs import log as job  # noqa: PLC0415 - see the package
@@ -30,7 +36,9 @@ def check(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False
 @app.command(epilog=examples("eventreplay log gc --log ./log --dry-run", "eventreplay log gc --log ./log"))
 def gc(
     log: LogUrl = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -47,12 +55,16 @@ def gc(
     )
 )
 def cat(
-    partition: Annotated[str, typer.Argument(metavar="PARTITION", help="Which partition; see `eventreplay log ls`.")],
+    partition: Annotated[
+        str, typer.Argument(metavar="PARTITION", help="Which partition; see `eventreplay log ls`.")
+    ],
     offset: Annotated[int, typer.Option("--offset", min=0, help="First log_offset to show.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Events to show at most.")] = MANY_ROWS,
     schemas: Annotated[
         str | None,
-        typer.Option("--schemas", metavar="NAME", help="Schemas to decode payloads with.", show_default=False),
+        typer.Option(
+            "--schemas", metavar="NAME", help="Schemas to decode payloads with.", show_default=False
+        ),
     ] = None,
     log: LogUrl = None,
     config: ConfigFile = None,

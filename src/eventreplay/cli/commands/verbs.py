@@ -32,19 +32,29 @@ def register(app: typer.Typer) -> None:
 def capture(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A path, NAME:PLACE or the NAME of a source; see `eventreplay plugins`."),
+        typer.Argument(
+            metavar="SOURCE", help="A path, NAME:PLACE or the NAME of a source; see `eventreplay plugins`."
+        ),
     ],
     log: LogUrl = None,
     partition: Annotated[
         str | None,
-        typer.Option("--partition", metavar="NAME", help="The log partition of this source.", show_default=False),
+        typer.Option(
+            "--partition", metavar="NAME", help="The log partition of this source.", show_default=False
+        ),
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP, show_default=False)
+        list[str] | None,
+        typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP, show_default=False),
     ] = None,
     upto: Annotated[
         int | None,
-        typer.Option("--upto", min=0, help="Last position to take; default: the source's safe head.", show_default=False),
+        typer.Option(
+            "--upto",
+            min=0,
+            help="Last position to take; default: the source's safe head.",
+            show_default=False,
+        ),
     ] = None,
     workers: Workers = None,
     config: ConfigFile = None,
@@ -54,7 +64,13 @@ def capture(
     from eventreplay.cli.jobs import capture as job  # noqa: PLC0415 - see the package
 
     request = job.CaptureRequest(
-        source=source, log=log, partition=partition, options=tuple(option or ()), upto=upto, workers=workers, config=config
+        source=source,
+        log=log,
+        partition=partition,
+        options=tuple(option or ()),
+        upto=upto,
+        workers=workers,
+        config=config,
     )
     return job.run(request, as_json=as_json)
 
@@ -65,11 +81,16 @@ def replay(
     replay_id: ReplayId = None,
     schemas: Annotated[
         str | None,
-        typer.Option("--schemas", metavar="NAME", help="The schemas that payloads are written in.", show_default=False),
+        typer.Option(
+            "--schemas", metavar="NAME", help="The schemas that payloads are written in.", show_default=False
+        ),
     ] = None,
     workers: Workers = None,
     accept_codec_change: Annotated[
-        bool, typer.Option("--accept-codec-change", help="Go on although another codec made the rows that are there.")
+        bool,
+        typer.Option(
+            "--accept-codec-change", help="Go on although another codec made the rows that are there."
+        ),
     ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,

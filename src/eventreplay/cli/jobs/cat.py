@@ -82,7 +82,15 @@ def _facts(row: Mapping[str, object], decoded: str | None) -> dict[str, object]:
 
 def _show(event: Mapping[str, object]) -> None:
     print_line(f"{event['log_offset']}  {event['event_type']}  {event['event_id']}", style="bold")
-    for name in ("stream_id", "source", "source_position", "occurred_at", "recorded_at", "content_type", "headers"):
+    for name in (
+        "stream_id",
+        "source",
+        "source_position",
+        "occurred_at",
+        "recorded_at",
+        "content_type",
+        "headers",
+    ):
         if event[name] not in (None, "", {}):
             print_line(f"  {name}: {_text(event[name])}")
     digits = str(event["payload"])

@@ -35,7 +35,14 @@ def _show(summary: Mapping[str, Any], report: Path) -> None:
     _show_balance(summary)
     columns = ("partition", "commits", "events", "rejects", "size", "head")
     rows = [
-        (part["partition"], part["commits"], part["events"], part["rejects"], size_text(part["bytes"]), part["sha256"])
+        (
+            part["partition"],
+            part["commits"],
+            part["events"],
+            part["rejects"],
+            size_text(part["bytes"]),
+            part["sha256"],
+        )
         for part in summary["partitions"]
     ]
     print_table("Log", columns, rows, right=(1, 2, 3, 4))
@@ -72,7 +79,9 @@ def _show_proof(summary: Mapping[str, Any], report: Path) -> None:
     if ledger["equal"]:
         print_line("Ledger: every figure of every table equals what was generated.", style="green")
     else:
-        print_line(f"Ledger: {len(ledger['differences']):,} differences, the first of them:", style="bold red")
+        print_line(
+            f"Ledger: {len(ledger['differences']):,} differences, the first of them:", style="bold red"
+        )
         for difference in ledger["differences"][:5]:
             print_line(f"  {difference}")
     tested = ", ".join(f"{count:,} {status}" for status, count in summary["dbt"]["statuses"].items())

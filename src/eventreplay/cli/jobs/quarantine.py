@@ -87,7 +87,12 @@ def page(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> list[dict[str
             f"SELECT {_COLUMNS} FROM ({_union(connection)})"  # noqa: S608 - our own names
             " WHERE ($stage IS NULL OR stage = $stage) AND ($code IS NULL OR error_code = $code)"
             " ORDER BY log_partition, stage, log_offset LIMIT $limit OFFSET $skip",
-            {"stage": wanted.stage, "code": wanted.code, "limit": wanted.limit_rows, "skip": wanted.skip_rows},
+            {
+                "stage": wanted.stage,
+                "code": wanted.code,
+                "limit": wanted.limit_rows,
+                "skip": wanted.skip_rows,
+            },
         )
         names = [column[0] for column in found.description or ()]
         rows = found.fetchall()
@@ -119,7 +124,15 @@ def _show(record: dict[str, Any]) -> None:
     where = f"{record['log_partition']} offset {record['log_offset']}"
     print_line(f"{record['error_code']}  {where}  ({record['stage']})", style="bold")
     print_line(f"  {record['error_message']}")
-    for name in ("event_id", "event_type", "stream_id", "source", "source_position", "occurred_at", "headers"):
+    for name in (
+        "event_id",
+        "event_type",
+        "stream_id",
+        "source",
+        "source_position",
+        "occurred_at",
+        "headers",
+    ):
         if record[name] not in (None, "", "{}"):
             print_line(f"  {name}: {visible(plain(record[name]))}")
     payload: bytes = record["payload"] or b""

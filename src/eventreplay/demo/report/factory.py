@@ -1,0 +1,137 @@
+"""What was made: production lines, their defect rates and efficiency, kinds of defects."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from eventreplay.demo.report import charts, queries
+from eventreplay.demo.report.queries import Row, rows
+from eventreplay.demo.report.series import Series, by_total, counted, crossed, title
+from eventreplay.demo.report.wording import (
+    NOT_THERE,
+    day,
+    enum_name,
+    money,
+    percent,
+    quotient,
+    safe,
+    short_names,
+    whole,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+View = dict[str, Any]
+
+KIND = "DEFECT_KIND_"
+PANEL_CHARACTERS_MAX = 17
+"""Longest name of a line that fits over its panel."""
+_MICROSECONDS_PER_HOUR = 3_600_000_000
+
+
+def factory(connection: duckdb.DuckDBPyConnection) -> View:
+    """Everything about what was made."""
+    return {
+        "lines": _lines(connection),
+        "line_charts": _line_charts(connection),
+        "defects": _defects(connection),
+    }
+
+
+def _lines(connection: duckdb.DuckDBPyConnection) -> list[View]:
+    costs: dict[str, list[str]] = {}
+    for row in rows(connection, queries.LINE_COSTS):
+        costs.setdefault(row["line"], []).append(money(row["cost"], row["currency_code"]))
+    return [_line(row, costs.get(row["line"], [])) for row in rows(connection, queries.LINES)]
+
+
+def _line(row: Row, costs: list[str]) -> View:
+    hourly = quotient(Decimal(row["finished_produced"] or 0) * _MICROSECONDS_PER_HOUR, row["busy_us"] or 0, 1)
+    return {
+        "line": safe(row["line"]),
+        "batches": whole(row["batches"]),
+        "planned": whole(row["planned"]),
+        "produced": whole(row["produced"] or 0),
+        "good": whole(row["good"] or 0),
+        "defect_rate": percent(row["defects"] or 0, row["produced"] or 0),
+        "efficiency": percent(row["good"] or 0, row["planned"] or 0),
+        "throughput": NOT_THERE if hourly is None else f"{hourly:,f}",
+        "costs": costs,
+    }
+
+
+def _line_charts(connection: duckdb.DuckDBPyConnection) -> View | None:
+    """Three charts with a panel a line: what 7 days made, how much was bad, how much of the plan was met."""
+    found = rows(connection, queries.LINES_BY_DAY)
+    if not found:
+        return None
+    whole_weeks = [row for row in found if row["is_whole"]] or found
+    panels = short_names(sorted({row["line"] for row in found}), PANEL_CHARACTERS_MAX)
+    measures = (
+        ("produced", "Cards made a day, mean of 7 days", "~s", "var(--c1)"),
+        ("defect_rate", "Defect rate over 7 days", ".1~%", "var(--c5)"),
+        ("efficiency", "Efficiency over 7 days", ".0~%", "var(--c3)"),
+    )
+    drawn = []
+    for name, title, number, colour in measures:
+        points = [
+            {
+                "panel": panels[row["line"]],
+                "day": row["production_date"].isoformat(),
+                "value": _measure(row, name),
+            }
+            for row in whole_weeks
+        ]
+        spec = charts.lines_by_panel(points, number=number, colour=colour, from_zero=name != "efficiency")
+        drawn.append(
+            {
+                "title": title,
+                "note": "The scale does not begin at zero." if name == "efficiency" else "",
+                "chart": charts.drawn(spec, f"{title}, by day, a panel for each production line."),
+            }
+        )
+    return {"charts": drawn, "days": [_line_day(row) for row in found if row["batches"] is not None]}
+
+
+def _measure(row: Row, name: str) -> float | None:
+    """A height in a chart; the table has the exact figures."""
+    top, bottom = {
+        "produced": (row["week_produced"], 7),
+        "defect_rate": (row["week_defects"], row["week_produced"]),
+        "efficiency": (row["week_good"], row["week_planned"]),
+    }[name]
+    return top / bottom if bottom else None
+
+
+def _line_day(row: Row) -> tuple[str, ...]:
+    return (
+        day(row["production_date"]),
+        safe(row["line"]),
+        whole(row["batches"]),
+        whole(row["produced"]),
+        whole(row["defects"]),
+        percent(row["defects"], row["produced"]),
+        percent(row["good"], row["planned"]),
+    )
+
+
+def _defects(connection: duckdb.DuckDBPyConnection) -> View | None:
+    by_line = rows(connection, queries.DEFECTS_BY_LINE)
+    if not by_line:
+        return None
+    counts = counted((safe(row["line"]), enum_name(row["kind"], KIND), row["defects"]) for row in by_line)
+    series = Series(by_total((kind, count) for (_, kind), count in counts.items()), "defective cards")
+    points = [
+        series.of_week(row["week"], enum_name(row["kind"], KIND), row["defects"])
+        for row in rows(connection, queries.DEFECTS_BY_WEEK)
+    ]
+    spec = charts.stacked_weeks(points, series.titles, wide_px=charts.WIDE_PX)
+    return {
+        "kinds": [title(kind) for kind in series.names],
+        "weeks": charts.drawn(
+            spec, "Defective cards a week, stacked by kind of defect; by week of production."
+        ),
+        "table": crossed(counts, sorted({line for line, _ in counts}), series.names),
+    }
