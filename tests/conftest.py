@@ -1,0 +1,55 @@
+"""What holds for every test: no network, none of the caller's settings, examples that can be run again."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# `same`: the same examples in every run, so that a red build is the change's fault. `search` looks for new
+# ones (HYPOTHESIS_PROFILE=search make test); what it finds it prints, ready to be pasted as an @example.
+# No deadline: these tests share their machine, and a slow example is no wrong one.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", parent=settings.get_profile("same"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+_connect = socket.socket.connect
+
+
+class NetworkInTestError(RuntimeError):
+    """A test wanted to leave this machine. Tests need no network: give it a file, or a server of its own."""
+
+
+def _connect_here(self: socket.socket, address: tuple[str, int] | str | bytes) -> None:
+    if isinstance(address, tuple) and not _is_here(str(address[0])):
+        raise NetworkInTestError(f"A test connects to {address[0]}.")
+    _connect(self, address)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def pytest_configure() -> None:
+    """Before anything is collected: an import must not reach out either."""
+    socket.socket.connect = _connect_here  # type: ignore[assignment,method-assign]
+    # Settings of whoever runs the tests are not part of them.
+    for name in [name for name in os.environ if name.startswith("EVENTREPLAY_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the repository."""
+    return ROOT
