@@ -68,7 +68,7 @@ class Catalog:
 
 @frozen(eq=False)
 class CardColumns:
-    """The fields of a Card message for chosen SKUs, each as it was after one correction."""
+    """The fields of a Card message for chosen SKUs; `price4` is None where no price is known."""
 
     sku: pa.Array
     base_sku: pa.Array
@@ -82,7 +82,7 @@ class CardColumns:
     parallel: pa.Array
     print_run: pa.Array
     attributes: pa.Array
-    price4: Ints
+    price4: Ints | None
 
 
 class Cards:

@@ -73,11 +73,14 @@ class Payloads:
         return [part for part in parts if len(part.rows)]
 
     def _makers(self) -> list[Callable[[Plan], Part]]:
-        return [
-            self._placed_1, self._placed_2, self._changed, self._paid, self._shipped, self._cancelled,
-            self._refunded, self._started, self._finished, self._inspected, self._released, self._corrected,
-            self._retired, self._viewed, self._malformed, self._bad_decimal, self._unknown,
+        makers = [
+            self._placed_1, self._placed_2, self._changed, self._paid, self._shipped, self._cancelled, self._refunded,
+            self._started, self._finished, self._inspected, self._viewed, self._malformed, self._bad_decimal,
+            self._unknown,
         ]  # fmt: skip
+        if self._history.cards is not None:
+            makers += [self._released, self._corrected, self._retired]
+        return makers
 
     def _placed_1(self, plan: Plan) -> Part:
         return self._placed(plan, second=False)

@@ -97,9 +97,11 @@ class Encoder:
 
     def card(self, card: CardColumns, name: str) -> pa.Array:
         """Card structs for the `card` field of message `name`."""
-        dollars = pa.array(["USD"]).take(pa.array(np.zeros(len(card.price4), dtype=np.int64)))
+        nothing = np.zeros(len(card.sku), dtype=np.int64)
+        unpriced = np.full(len(card.sku), card.price4 is None)
         kind = self._type(name, "card")
-        price = self.money(dollars, card.price4, 4)
+        dollars = pa.array(["USD"]).take(pa.array(nothing))
+        price = self.money(dollars, nothing if card.price4 is None else card.price4, 4, unpriced)
         columns = {
             "sku": card.sku, "base_sku": card.base_sku, "players": card.players, "team": card.team,
             "sport": card.sport, "release": card.release, "set_name": card.set_name,

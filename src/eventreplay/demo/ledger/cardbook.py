@@ -63,7 +63,7 @@ class CardBook:
                 "release_year": card.release_year,
                 "parallel": card.parallel,
                 "print_run": card.print_run,
-                "list_price": decimals(card.price4, 4),
+                "list_price": decimals(self._cards.price4(sku, self._version[sku]), 4),
                 "is_retired": pa.array(np.isin(sku, self.retired())),
             }
         )
