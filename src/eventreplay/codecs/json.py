@@ -1,0 +1,176 @@
+"""JSON payloads to canonical JSON text: strict about what comes in, exact about numbers.
+
+What is refused: anything that is not UTF-8, NaN and infinities, two equal keys in one object, lone surrogates,
+a top level that is no object, and everything beyond the limits (which are tested on the bytes, before parsing).
+What changes: whitespace goes, escapes become the shortest ones, and numbers that engines would read as
+doubles become strings of their exact decimal value: integers beyond +-(2**53 - 1), and every number with
+a fraction or an exponent. Keys stay in the order they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+from attrs import field, frozen
+
+from eventreplay.codecs.limits import Limits
+from eventreplay.codecs.outcome import Outcome
+from eventreplay.interfaces import Decoded
+
+CODE_VERSION = 1
+"""Changed by hand whenever the same payload would give another text or another failure."""
+
+SAFE_INTEGER_MAX = (1 << 53) - 1
+_SAFE_DIGITS = len(str(SAFE_INTEGER_MAX))
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
+
+MALFORMED = ("json_malformed", "The payload is not strict JSON in UTF-8 with an object at the top.")
+DUPLICATE_KEY = ("json_duplicate_key", "An object in the payload has the same key twice.")
+NUMBER = ("json_number_out_of_range", "A number has more digits than number_digits_max, or too large an exponent.")
+TOO_LARGE = ("payload_too_large", "The payload is longer than payload_bytes_max.")
+TOO_DEEP = ("payload_too_deep", "The payload nests objects and arrays deeper than nesting_levels_max.")
+TOO_MANY = ("payload_too_many_elements", "The payload has more values than elements_max.")
+MISSING = ("payload_missing", "The event has no payload.")
+UNKNOWN_TYPE = ("unknown_type", "The event has no type.")
+
+
+class _Refused(ValueError):
+    """A payload breaks a rule; `reason` is the code and the message."""
+
+    def __init__(self, reason: tuple[str, str]) -> None:
+        super().__init__(reason[0])
+        self.reason = reason
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a media type, lower case and without parameters, says JSON."""
+    return content_type in {"application/json", "text/json"} or (
+        content_type.startswith("application/") and content_type.endswith("+json")
+    )
+
+
+@frozen
+class JsonCodec:
+    """Decodes JSON payloads; the type of the payload is the event's."""
+
+    limits: Limits = field(factory=Limits)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the limits and the version of this code."""
+        facts = {"codec": "json", "code_version": CODE_VERSION, "limits": self.limits.meaning()}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def decode(self, events: pa.RecordBatch) -> Decoded:
+        """Decode rows with at least the columns `event_type` and `payload`; see `interfaces.Codec`."""
+        outcome = Outcome(events.num_rows)
+        types = events.column("event_type")
+        rows, texts, failed = [], [], []
+        strict = Strict(self.limits)
+        for row, (name, payload) in enumerate(zip(types, events.column("payload"), strict=True)):
+            try:
+                if not name.is_valid:
+                    raise _Refused(UNKNOWN_TYPE)
+                texts.append(strict.canonical(payload.as_py()))
+                rows.append(row)
+            except _Refused as refused:
+                failed.append((row, *refused.reason))
+        fine = np.array(rows, np.int64)
+        outcome.accept(fine, types.take(pa.array(fine)), pa.array(texts, pa.string()))
+        bad, codes, messages = zip(*failed, strict=True) if failed else ((), (), ())
+        outcome.fail(np.array(bad, np.int64), pa.array(codes, pa.string()), pa.array(messages, pa.string()))
+        return outcome.decoded()
+
+
+class Strict:
+    """The strict parser, one payload at a time; the rule for every other path through this module."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._parse = json.JSONDecoder(
+            object_pairs_hook=_object, parse_float=self._number, parse_int=self._integer, parse_constant=_constant
+        ).decode
+        self._write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+    def canonical(self, payload: bytes | None) -> str:
+        """Canonical text of one payload; raises `_Refused`."""
+        if payload is None:
+            raise _Refused(MISSING)
+        self._bounded(payload)
+        try:
+            value = self._parse(payload.decode("utf-8"))
+            if type(value) is not dict:
+                raise _Refused(MALFORMED)
+            text = self._write(value)
+            text.encode("utf-8")  # a lone surrogate, written as an escape, shows here
+        except _Refused:
+            raise
+        except ValueError as error:
+            raise _Refused(MALFORMED) from error
+        return text
+
+    def _bounded(self, payload: bytes) -> None:
+        limits = self._limits
+        if len(payload) > limits.payload_bytes_max:
+            raise _Refused(TOO_LARGE)
+        opened = payload.count(b"{") + payload.count(b"[")
+        elements = opened + payload.count(b",")
+        if elements <= limits.elements_max and opened <= limits.nesting_levels_max:
+            return
+        bare = np.frombuffer(_STRING.sub(b"", payload), np.uint8)
+        opens, closes = (bare == 0x7B) | (bare == 0x5B), (bare == 0x7D) | (bare == 0x5D)
+        if int(np.count_nonzero(opens)) + int(np.count_nonzero(bare == 0x2C)) > limits.elements_max:
+            raise _Refused(TOO_MANY)
+        levels = np.cumsum(opens.astype(np.int32) - closes)
+        if len(levels) and int(levels.max()) > limits.nesting_levels_max:
+            raise _Refused(TOO_DEEP)
+
+    def _integer(self, text: str) -> int | str:
+        if len(text) < _SAFE_DIGITS:
+            return int(text)
+        if len(text) > self._limits.number_digits_max:
+            raise _Refused(NUMBER)
+        if len(text) <= _SAFE_DIGITS + 1 and -SAFE_INTEGER_MAX <= int(text) <= SAFE_INTEGER_MAX:
+            return int(text)
+        return text
+
+    def _number(self, text: str) -> str:
+        limits = self._limits
+        found = _NUMBER.fullmatch(text)
+        if found is None or len(text) > limits.number_digits_max:
+            raise _Refused(NUMBER)
+        sign, whole, part, exponent_sign, exponent = found.groups()
+        shift = (exponent or "").lstrip("0")
+        if len(shift) > len(str(limits.exponent_max)) or int(shift or 0) > limits.exponent_max:
+            raise _Refused(NUMBER)
+        point = len(whole) + (-int(shift or 0) if exponent_sign == "-" else int(shift or 0))
+        return _plain(sign, whole + (part or ""), point)
+
+
+def _plain(sign: str, digits: str, point: int) -> str:
+    """Digits with the point before the `point`-th of them, without needless zeros and without an exponent."""
+    if point <= 0:
+        digits, point = "0" * (1 - point) + digits, 1
+    digits = digits.ljust(point, "0")
+    whole, part = digits[:point].lstrip("0") or "0", digits[point:].rstrip("0")
+    text = f"{whole}.{part}" if part else whole
+    return text if text == "0" else sign + text
+
+
+def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    pairs = list(pairs)
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Refused(DUPLICATE_KEY)
+    return made
+
+
+def _constant(_name: str) -> NoReturn:
+    raise _Refused(MALFORMED)

@@ -1,0 +1,287 @@
+"""Payloads of one message type to typed columns: the fast decoder, its proof, and the referee.
+
+ptars decodes a column of payloads at once, and fails as a whole if one of them is malformed. Here rows that
+fail are found without failing the others, and what ptars accepts is proved to say what the official parser
+would say (`wire.excess`). What cannot be proved goes to the official parser, row by row: it refuses the
+payload, or writes it again in canonical form, which ptars then decodes like the others. Either way the
+outcome of a row does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as OfficialMessage
+from google.protobuf.unknown_fields import UnknownFieldSet
+from ptars import HandlerPool, PtarsConfig
+
+from eventreplay.canonical import INSTANT
+from eventreplay.codecs.limits import Limits
+from eventreplay.codecs.plan import Schemas, plain_file
+from eventreplay.codecs.schema import SchemaSet
+from eventreplay.codecs.typed import Failures, typed
+from eventreplay.codecs.wire import EXCESS_BYTES_MAX, Mask, census, excess, offsets_of
+
+Rows = npt.NDArray[np.int64]
+
+MALFORMED = ("protobuf_malformed", "The payload is not a message of this type in the protobuf wire format.")
+TOO_DEEP = ("payload_too_deep", "The payload nests groups deeper than nesting_levels_max.")
+TOO_LARGE = ("payload_too_large", "The payload is longer than payload_bytes_max.")
+TOO_MANY = ("payload_too_many_elements", "The payload has more fields and list elements than elements_max.")
+MISSING = ("payload_missing", "The event has no payload; an empty message is an empty payload, not a null.")
+
+_PART_ROWS = 256
+"""Rows tried at once where a larger piece failed; the official parser reads at most the pieces that fail."""
+
+_HUGE_VARINT = re.compile(rb"\xff{4}[\x01-\x7f]")
+"""In every varint near 2**64. As a length it makes ptars panic, so the official parser sees such rows first."""
+
+
+@frozen
+class MessageColumns:
+    """Typed columns of the rows that decoded, and the failures by index.
+
+    Attributes:
+        rows: index of each decoded row, int64, ascending.
+        columns: one column per field of the message, aligned with `rows`.
+        failed: index, error code and message of each row that did not decode, ascending.
+    """
+
+    rows: npt.NDArray[np.int64]
+    columns: pa.RecordBatch
+    failed: tuple[tuple[int, str, str], ...]
+
+
+class MessageDecoder:
+    """Decodes payloads of one message type; built once, used by one thread at a time.
+
+    Args:
+        schemas: where the message and its imports are.
+        type_name: full name of the message.
+        limits: bounds on one payload.
+
+    Raises:
+        CodecError: the type is unknown, cannot be a column, or has a decimal without declared digits.
+    """
+
+    def __init__(self, schemas: SchemaSet | Schemas, type_name: str, limits: Limits | None = None) -> None:
+        known = schemas if isinstance(schemas, Schemas) else Schemas(schemas)
+        self._limits = Limits() if limits is None else limits
+        self.type_name = type_name
+        self._message = known.message(type_name)
+        self._official: type[OfficialMessage] = message_factory.GetMessageClass(
+            known.official.FindMessageTypeByName(type_name)
+        )
+        pool = descriptor_pool.DescriptorPool()
+        pool.AddSerializedFile(plain_file(self._message).SerializeToString())
+        root = pool.FindMessageTypeByName("plain.M0")
+        self._ptars = HandlerPool([root.file], PtarsConfig()).get_for_message(root)
+
+    def decode(self, payload: pa.Array) -> MessageColumns:
+        """Typed columns of `payload` (binary): decimals as decimal128, Timestamps as timestamp[us, UTC].
+
+        A Timestamp's digits below a microsecond are cut off here (and only here; `decode_exact` keeps them).
+        """
+        rows, columns, failed = self.decode_exact(payload)
+        batch = pa.RecordBatch.from_struct_array(columns) if columns.type.num_fields else _no_columns(len(rows))
+        arrays = [_microseconds(column) for column in batch.columns]
+        fine = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names) if arrays else batch
+        return MessageColumns(rows, fine, tuple((row, *failed[row]) for row in sorted(failed)))
+
+    def decode_exact(self, payload: pa.Array) -> tuple[Rows, pa.StructArray, dict[int, tuple[str, str]]]:
+        """Like `decode`, but with moments as `canonical.INSTANT`, and failures by index."""
+        failures = Failures()
+        self._refuse(payload, failures)
+        rows = _without(len(payload), failures.found)
+        part = payload if len(rows) == len(payload) else payload.take(pa.array(rows))
+        columns, kept = self._columns(part, rows, failures)
+        broken = Failures()
+        made = typed(self._message, columns, self._limits, broken)
+        if broken.found:
+            for row, (code, text) in broken.found.items():
+                failures.add(kept[row : row + 1], code, text)
+            fine = _without(len(kept), broken.found)
+            made, kept = made.take(pa.array(fine)), kept[fine]
+        return kept, made, failures.found
+
+    def unknown_fields(self, payload: pa.Array) -> int:
+        """How many fields the schema does not know stand in these payloads, at any depth; parses every row."""
+        total = 0
+        for value in payload.drop_null().to_pylist():
+            try:
+                total += _unknown(self._official.FromString(value))
+            except DecodeError:
+                continue
+        return total
+
+    def _refuse(self, payload: pa.Array, failures: Failures) -> None:
+        """The rules that come before decoding: presence, size, number of elements."""
+        lengths = np.diff(offsets_of(payload))
+        limits = self._limits
+        if payload.null_count:
+            failures.add(np.flatnonzero(payload.is_null().to_numpy(zero_copy_only=False)), *MISSING)
+        if not len(lengths) or int(lengths.max()) <= min(limits.payload_bytes_max, limits.elements_max):
+            return
+        failures.add(np.flatnonzero(lengths > limits.payload_bytes_max), *TOO_LARGE)
+        # An element takes a byte at least, so only longer payloads can have too many.
+        long = (lengths > limits.elements_max) & (lengths <= limits.payload_bytes_max)
+        for row in np.flatnonzero(long).tolist():
+            found = self._census(payload[row].as_py())
+            if found is not None:
+                failures.add(np.array([row]), *found)
+
+    def _census(self, payload: bytes) -> tuple[str, str] | None:
+        limits = self._limits
+        found = census(
+            payload, self._message, elements_max=limits.elements_max, levels_max=limits.nesting_levels_max
+        )
+        if found.groups_deep > limits.nesting_levels_max:
+            return TOO_DEEP
+        return TOO_MANY if found.elements > limits.elements_max else None
+
+    def _columns(self, payload: pa.Array, rows: Rows, failures: Failures) -> tuple[pa.StructArray, Rows]:
+        """Wire columns of the rows that decode, and which rows those are."""
+        proved, columns = self._prove(payload)
+        if columns is not None and bool(proved.all()):
+            return columns, rows
+        values: list[bytes | None] = payload.to_pylist()
+        for at in np.flatnonzero(~proved).tolist():
+            values[at] = self._referee(values[at] or b"")
+            if values[at] is None:
+                failures.add(rows[at : at + 1], *self._reason(payload[at].as_py()))
+        fine = np.array([at for at, value in enumerate(values) if value is not None], np.int64)
+        again = pa.array([values[at] for at in fine.tolist()], pa.binary())
+        found = self._try(again)
+        if found is None:
+            # Written again by the official parser and refused by ptars: text of a proto2 string that is not
+            # UTF-8. Columns of text cannot hold it.
+            good = np.array([self._try(again.slice(at, 1)) is not None for at in range(len(again))], np.bool_)
+            for at in fine[~good].tolist():
+                failures.add(rows[at : at + 1], *MALFORMED)
+            fine = fine[good]
+            found = self._ptars_columns(again.filter(pa.array(good)))
+        return found, rows[fine]
+
+    def _prove(self, payload: pa.Array) -> tuple[Mask, pa.StructArray | None]:
+        """Which rows ptars decodes as the official parser would; and its columns, if it took all rows."""
+        if len(payload) == 0:
+            return np.ones(0, np.bool_), self._ptars_columns(payload)
+        risky = _risky(payload)
+        if risky is None:
+            columns = self._try(payload)
+            if columns is not None:
+                return self._proved(payload, columns), columns
+        proved = np.zeros(len(payload), np.bool_)
+        for begin, end in _pieces(len(payload), risky):
+            part = payload.slice(begin, end - begin)
+            columns = self._try(part)
+            if columns is not None:
+                proved[begin:end] = self._proved(part, columns)
+        return proved, None
+
+    def _proved(self, payload: pa.Array, columns: pa.StructArray) -> Mask:
+        lengths = np.diff(offsets_of(payload)).astype(np.int64)
+        extra, doubts = excess(self._message, columns, lengths)
+        proved = (extra >= 0) & (extra <= EXCESS_BYTES_MAX)
+        return proved if doubts is None else proved & ~doubts
+
+    def _try(self, payload: pa.Array) -> pa.StructArray | None:
+        try:
+            return self._ptars_columns(payload)
+        except ValueError:
+            return None
+
+    def _ptars_columns(self, payload: pa.Array) -> pa.StructArray:
+        batch = self._ptars.array_to_record_batch(payload)
+        if batch.num_columns:
+            return batch.to_struct_array()
+        return pa.Array.from_buffers(pa.struct([]), len(payload), [None])
+
+    def _referee(self, payload: bytes) -> bytes | None:
+        """The payload in canonical form, without unknown fields; None if the official parser refuses it."""
+        try:
+            message = self._official.FromString(payload)
+        except DecodeError:
+            return None
+        message.DiscardUnknownFields()
+        return message.SerializePartialToString(deterministic=True)
+
+    def _reason(self, payload: bytes) -> tuple[str, str]:
+        """Why the official parser refused a payload, as far as it matters to anybody."""
+        found = self._census(payload)
+        return TOO_DEEP if found == TOO_DEEP else MALFORMED
+
+
+def _risky(payload: pa.Array) -> Mask | None:
+    """Rows with a number near 2**64; None if there are none."""
+    offsets = offsets_of(payload)
+    buffer = payload.buffers()[2]
+    if buffer is None or offsets[0] == offsets[-1]:
+        return None
+    data = memoryview(buffer)[int(offsets[0]) : int(offsets[-1])]
+    if _HUGE_VARINT.search(data) is None:
+        return None
+    places = np.array([found.start() for found in _HUGE_VARINT.finditer(data)]) + int(offsets[0])
+    risky = np.zeros(len(payload), np.bool_)
+    risky[np.searchsorted(offsets, places, "right") - 1] = True
+    return risky
+
+
+def _pieces(rows: int, risky: Mask | None) -> Iterator[tuple[int, int]]:
+    """Ranges without risky rows, of at most `_PART_ROWS` rows."""
+    cuts = [] if risky is None else np.flatnonzero(risky).tolist()
+    begin = 0
+    for cut in [*cuts, rows]:
+        for at in range(begin, cut, _PART_ROWS):
+            yield at, min(at + _PART_ROWS, cut)
+        begin = cut + 1
+
+
+def _without(rows: int, failed: dict[int, tuple[str, str]]) -> Rows:
+    if not failed:
+        return np.arange(rows)
+    fine = np.ones(rows, np.bool_)
+    fine[list(failed)] = False
+    return np.flatnonzero(fine)
+
+
+def _no_columns(rows: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(pa.struct([]), rows, [None]))
+
+
+def _unknown(message: OfficialMessage) -> int:
+    total = len(UnknownFieldSet(message))
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            parts = value.values() if field.message_type.fields_by_name["value"].message_type else ()
+        else:
+            parts = value if field.is_repeated else (value,)
+        total += sum(_unknown(part) for part in parts)
+    return total
+
+
+def _microseconds(array: pa.Array) -> pa.Array:
+    """Moments as timestamps, at any depth."""
+    kind = array.type
+    if kind == INSTANT:
+        seconds = array.field(0).to_numpy(zero_copy_only=False)
+        micros = array.field(1).to_numpy(zero_copy_only=False) // 1000
+        mask = array.is_null().to_numpy(zero_copy_only=False)
+        return pa.array(seconds * 10**6 + micros, mask=mask).cast(pa.timestamp("us", tz="UTC"))
+    if pa.types.is_struct(kind) and kind.num_fields:
+        arrays = [_microseconds(array.field(at)) for at in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(arrays, names=kind.names, mask=array.is_null() if array.null_count else None)
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(array.offsets, _microseconds(array.values))
+    if pa.types.is_map(kind):
+        return pa.MapArray.from_arrays(array.offsets, array.keys, _microseconds(array.items))
+    return array
