@@ -279,7 +279,7 @@ class _Check:
                     key,
                     "orphan",
                     "no commit names it: a run died before its commit, or commits were taken away",
-                    "If a sink's checkpoint is ahead of this log, restore the commits; else `log gc` removes it.",
+                    "If a sink is ahead of this log, restore commits; else `eventreplay log gc` removes it.",
                 )
 
     def _refs(self, partition: str, kind: str) -> Iterator[SegmentRef]:

@@ -249,14 +249,18 @@ def _unsealed(key: str, data: bytes) -> tuple[str, dict[str, object]]:
                 if hashlib.sha256(canonical(body)).hexdigest() != value["sha256"]:
                     _corrupt(key, "its content does not match its own hash")
                 return what, body
-    _corrupt(key, "it is neither a commit nor a claim")
+    raise _corrupted(key, "it is neither a commit nor a claim")
 
 
 _HINT = "Run `eventreplay log check`, then restore this object from a copy; never edit it."
 
 
 def _corrupt(key: str, detail: str) -> NoReturn:
-    raise CorruptLogError(f"{key} is damaged: {detail}.", hint=_HINT, key=key, detail=detail)
+    raise _corrupted(key, detail)
+
+
+def _corrupted(key: str, detail: str) -> CorruptLogError:
+    return CorruptLogError(f"{key} is damaged: {detail}.", hint=_HINT, key=key, detail=detail)
 
 
 class _Fields:

@@ -60,7 +60,7 @@ class PartitionReader:
         return None if head is None else head.checkpoint
 
     def epoch(self) -> str:
-        """Hex hash of the first commit, empty before it: another chain under the same name is another order."""
+        """Hex hash of the first commit, empty before it; another chain is another order of offsets."""
         first = self.commit(1)
         return "" if first is None else first.sha256
 

@@ -97,7 +97,7 @@ def encode_rejects(rejects: Rows, first_offset: int) -> EncodedSegment:
     return _encoded(table, layout.QUARANTINE, first_offset, (0, 0))
 
 
-def decode_segment(ref: SegmentRef, data: bytes) -> pa.Table:
+def decode_segment(ref: SegmentRef, data: bytes | memoryview) -> pa.Table:
     """The rows of a segment, after its bytes were held against the commit.
 
     Returns:

@@ -52,7 +52,11 @@ class Storage(Protocol):
         """Create `key`. False if it exists, whatever its content; it is then untouched, and durable."""
 
     def replace(self, key: str, data: bytes, expected: bytes) -> bool:
-        """Overwrite `key` if its content is exactly `expected`; atomic. False if it is not, or gone."""
+        """Overwrite `key` if its content is exactly `expected`; atomic.
+
+        False if it is not, or gone: then this very call did not write. A store whose driver repeats
+        requests by itself must not do so here, or a False could follow a write whose reply was lost.
+        """
 
     def discard(self, key: str, expected: bytes) -> bool:
         """Delete `key` if its content is exactly `expected`; atomic.
@@ -82,10 +86,13 @@ class ObstoreStorage:
     Args:
         store: obstore's store, rooted at the log. It must honour If-None-Match and If-Match on puts.
         label: how messages call it; never contains a secret.
+        single: the same store through a driver that sends each request once; needed where `store`
+            repeats requests by itself.
     """
 
-    def __init__(self, store: ObjectStore, label: str) -> None:
+    def __init__(self, store: ObjectStore, label: str, *, single: ObjectStore | None = None) -> None:
         self._store = store
+        self._single = store if single is None else single
         self._label = label
 
     def put_new(self, key: str, data: bytes | memoryview) -> bool:
@@ -103,7 +110,7 @@ class ObstoreStorage:
                 seen = _version(found.meta)
                 if bytes(found.bytes()) != expected:
                     return False
-                obstore.put(self._store, key, data, mode=seen, use_multipart=False)  # type: ignore[arg-type]
+                obstore.put(self._single, key, data, mode=seen, use_multipart=False)  # type: ignore[arg-type]
             except (PreconditionError, AlreadyExistsError, FileNotFoundError):
                 return False
         return True
@@ -164,7 +171,9 @@ def open_storage(url: str) -> Storage:
     if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
         return FolderStorage(Path(parts.path))
     if parts.scheme == "s3" and parts.netloc:
-        return ObstoreStorage(_s3(parts.netloc, parts.path.strip("/")), url)
+        bucket, prefix = parts.netloc, parts.path.strip("/")
+        single = _s3(bucket, prefix, retry_count_max=0)
+        return ObstoreStorage(_s3(bucket, prefix, retry_count_max=RETRY_COUNT_MAX), url, single=single)
     raise ConfigError(
         f"No log can be opened at a URL of scheme {parts.scheme!r}.",
         hint="Give a folder, or s3://bucket/prefix.",
@@ -172,7 +181,7 @@ def open_storage(url: str) -> Storage:
     )
 
 
-def _s3(bucket: str, prefix: str) -> S3Store:
+def _s3(bucket: str, prefix: str, *, retry_count_max: int) -> S3Store:
     import os  # noqa: PLC0415 - with the optional driver below
 
     from obstore.store import S3Store  # noqa: PLC0415
@@ -196,7 +205,7 @@ def _s3(bucket: str, prefix: str) -> S3Store:
                 "allow_http": endpoint.startswith("http://"),
             },
             retry_config={
-                "max_retries": RETRY_COUNT_MAX,
+                "max_retries": retry_count_max,
                 "retry_timeout": timedelta(seconds=RETRY_TIME_S),
             },
         )

@@ -75,6 +75,7 @@ class PartitionWriter:
         self._token = token
         self._fenced = False
         self._holder: bytes | None = None
+        self._unknown = False
         self._spent = False
         self._closed = False
         self.partition = partition
@@ -140,10 +141,9 @@ class PartitionWriter:
             if found not in (claim, data):
                 self._fence(found)
             raise
-        if not self._storage.replace(key, data, claim):
-            self._settle_unknown(key, claim, data)
+        self._put_commit(key, claim, data)
         self._head = parse_commit(key, data)
-        self._claimed = False
+        self._claimed = self._unknown = False
         return self._head
 
     def close(self) -> None:
@@ -224,30 +224,33 @@ class PartitionWriter:
                 key=key,
             )
 
-    def _settle_unknown(self, key: str, claim: bytes, data: bytes) -> None:
-        """`replace` said no. If our own bytes stand there, the commit is done: its reply was lost.
-
-        Or another writer took over and committed the very same bytes: nothing tells the two apart, since
-        no token stands in a commit. So this commit counts, and this writer makes no other.
-        """
+    def _put_commit(self, key: str, claim: bytes, data: bytes) -> None:
+        try:
+            if self._storage.replace(key, data, claim):
+                return
+        except LogUnavailableError:
+            self._unknown = True
+            raise
         found = self._storage.get(key)
-        if found == data:
-            self._spent = True
-            return
         if found == claim:
             raise LogUnavailableError(
                 f"{key} could not be replaced, though nobody else holds it.",
                 hint="Start again; if it stays so, the store has no compare-and-set.",
                 key=key,
             )
-        self._fence(found)
+        if found != data or not self._unknown:
+            self._fence(found)
+        # The reply to an earlier attempt was lost, and our own bytes stand there: it had happened. Or
+        # another writer took over and committed the very same bytes, which nothing can tell apart, since
+        # no token stands in a commit. So this commit counts, and this writer makes no other.
+        self._spent = True
 
     def _see_open(self) -> None:
         if self._fenced:
             self._fence(self._holder)
         if self._spent:
             raise LogUnavailableError(
-                f"A reply of the store was lost, so partition {self.partition} may have another writer by now.",
+                f"A reply of the store was lost: partition {self.partition} may have another writer by now.",
                 hint="Start again: a new writer goes on behind the last commit.",
                 partition=self.partition,
             )

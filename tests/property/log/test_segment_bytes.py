@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -70,7 +71,7 @@ def test_layout_in_memory_does_not_show(
     expected = encode_events(plain, 5)
     sliced = batch_of([*before, *rows, *after]).slice(len(before), len(rows))
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    pieces = [sliced.slice(first, last - first) for first, last in zip(edges, edges[1:], strict=False)]
+    pieces = [sliced.slice(first, last - first) for first, last in pairwise(edges)]
     bitmaps = pa.RecordBatch.from_arrays([with_full_bitmaps(column) for column in plain], schema=EVENT_SCHEMA)
     noisy = pa.RecordBatch.from_arrays(
         [with_bytes_under_nulls(column) for column in plain], schema=EVENT_SCHEMA
@@ -95,10 +96,12 @@ def test_large_columns_cut_anywhere() -> None:
     rows = 150_000
     ids = pa.array([f"id-{row:x}" for row in range(rows)])
     payload = pa.array([row.to_bytes(3, "big") * (row % 11) for row in range(rows)], pa.binary())
-    headers = pa.array([[("k", str(row))] if row % 3 else None for row in range(rows)], EVENT_SCHEMA.field("headers").type)
+    headers = pa.array(
+        [[("k", str(row))] if row % 3 else None for row in range(rows)], EVENT_SCHEMA.field("headers").type
+    )
     whole = pa.record_batch({"event_id": ids, "headers": headers, "payload": payload})
     expected = encode_events(whole, 0)
     for size in (1, 1023, 1025, 131_071, 140_001):
         edges = [0, size, *range(size + 40_000, rows, 40_000), rows]
-        pieces = [whole.slice(first, last - first) for first, last in zip(edges, edges[1:], strict=False)]
+        pieces = [whole.slice(first, last - first) for first, last in pairwise(edges)]
         assert encode_events(pieces, 0).data == expected.data

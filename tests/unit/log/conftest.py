@@ -1,20 +1,16 @@
-"""Builders for the tests of the log: events, rejects, checkpoints, and a log in memory."""
+"""Builders for the tests of the log: events, rejects, checkpoints; a log in memory."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import obstore
 import pyarrow as pa
 import pytest
-from obstore.store import MemoryStore
 
 from eventreplay.batch import REJECT_SCHEMA, Batch
 from eventreplay.event import Checkpoint, Event
-from eventreplay.log import Log
-from eventreplay.log.storage import ObstoreStorage
+from tests.unit.log.doubles import MemoryLog
 
 START = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -69,28 +65,6 @@ def at() -> Callable[[int], Checkpoint]:
         return Checkpoint(source="journal", epoch="epoch-1", position=position)
 
     return build
-
-
-class MemoryLog:
-    """A log in memory whose objects a test can look at and damage."""
-
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.storage = ObstoreStorage(self.store, "memory://log")
-        tokens = (f"token-{number}" for number in itertools.count())
-        self.log = Log.open("memory", storage=self.storage, token_source=lambda: next(tokens))
-
-    def files(self) -> dict[str, bytes]:
-        """Every object, by key."""
-        return {key: self.storage.get(key) or b"" for key in self.storage.keys("")}
-
-    def put(self, key: str, data: bytes) -> None:
-        """Write an object, whatever stands there."""
-        obstore.put(self.store, key, data)
-
-    def drop(self, key: str) -> None:
-        """Remove an object."""
-        self.storage.delete(key)
 
 
 @pytest.fixture

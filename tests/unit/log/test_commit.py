@@ -80,7 +80,7 @@ def test_a_commit_comes_back_with_its_hash() -> None:
 
 
 def test_a_claim_comes_back() -> None:
-    claim = Claim(partition="journal", number=2, token="t")
+    claim = Claim(partition="journal", number=2, token="t")  # noqa: S106
     assert parse_slot(KEY, claim_bytes(claim)) == claim
 
 
@@ -103,7 +103,7 @@ def in_segment(**fields: object) -> Callable[[dict[str, object]], object]:
 
 def test_a_forger_who_seals_is_accepted_where_he_changes_nothing() -> None:
     """The cases below fail for what they change, not because they were built wrongly."""
-    assert parse_slot(KEY, changed(lambda body: None)) == commit()
+    assert parse_slot(KEY, changed(lambda _: None)) == commit()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_forger_who_seals_is_accepted_where_he_changes_nothing() -> None:
         lambda body: body.update(segments=[1]),
         lambda body: body.update(checkpoint=None),
         lambda body: body["checkpoint"].update(position=None),
-        lambda body: body["checkpoint"].update(token="t"),
+        lambda body: body["checkpoint"].update(token="t"),  # noqa: S106
         in_segment(key="events/log_partition=journal/../../../etc/passwd"),
         in_segment(key="/etc/passwd"),
         in_segment(key=layout.segment_key(layout.EVENTS, "other", 3, SHA)),
@@ -177,7 +177,10 @@ def test_what_is_not_a_slot_is_refused(data: bytes) -> None:
         parse_slot(KEY, data)
 
 
-@pytest.mark.parametrize("data", [commit_bytes(commit()), claim_bytes(Claim(partition="p", number=1, token="t"))])
+@pytest.mark.parametrize(
+    "data",
+    [commit_bytes(commit()), claim_bytes(Claim(partition="p", number=1, token="t"))],  # noqa: S106
+)
 def test_every_changed_byte_is_found(data: bytes) -> None:
     for at in range(len(data)):
         for flip in (1, 0x20, 0x80):

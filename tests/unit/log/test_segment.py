@@ -15,6 +15,7 @@ from attrs import evolve
 
 from eventreplay.batch import EVENT_SCHEMA, LOG_SCHEMA
 from eventreplay.errors import CorruptLogError, InvalidEventError
+from eventreplay.log.commit import SegmentRef
 from eventreplay.log.segment import (
     QUARANTINED_SCHEMA,
     ROW_GROUP_ROWS,
@@ -169,7 +170,7 @@ def test_a_commit_that_lies_about_its_segment_is_found(events: Build, rejects: B
     segment = encode_events(events(0, 5), 10)
     other = encode_rejects(rejects(0, 5), 10)
     not_parquet = b"PAR1 is how it starts"
-    lies = [
+    lies: list[tuple[SegmentRef, bytes | memoryview, str]] = [
         (evolve(segment.ref, rows=6, event_count=6), segment.data, "5 rows instead of 6"),
         (evolve(segment.ref, first_offset=11), segment.data, "first offset"),
         (evolve(other.ref, event_count=5), other.data, "columns"),

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 from obstore.store import LocalStore, MemoryStore
 
 from eventreplay.errors import ConfigError, LogError, LogUnavailableError
 from eventreplay.log import folder as folder_module
-from eventreplay.log import storage as storage_module
 from eventreplay.log.folder import FolderStorage
 from eventreplay.log.storage import ObstoreStorage, Storage, open_storage
 
@@ -170,19 +170,23 @@ class SweepingOs:
         return getattr(os, name)
 
     def fsync(self, handle: int) -> None:
-        path = os.readlink(f"/proc/self/fd/{handle}")
+        path = str(Path(f"/proc/self/fd/{handle}").readlink())
         if path.endswith(".staging") and self.left > 0:
             self.left -= 1
-            os.unlink(path)
+            Path(path).unlink()
 
 
 @pytest.mark.parametrize(("times", "works"), [(0, True), (2, True), (3, False)])
 def test_a_swept_staging_file_is_put_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, works: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, *, works: bool
 ) -> None:
     storage = FolderStorage(tmp_path)
     storage.put_new("old", b"1")
-    for act in (lambda: storage.put_new("new", b"2"), lambda: storage.replace("old", b"2", b"1")):
+    acts: list[Callable[[], bool]] = [
+        lambda: storage.put_new("new", b"2"),
+        lambda: storage.replace("old", b"2", b"1"),
+    ]
+    for act in acts:
         monkeypatch.setattr(folder_module, "os", SweepingOs(times))
         if works:
             assert act()
@@ -201,7 +205,7 @@ class RecordingOs:
         return getattr(os, name)
 
     def fsync(self, handle: int) -> None:
-        self.calls.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
+        self.calls.append(("fsync", Path(f"/proc/self/fd/{handle}").readlink().name))
 
     def link(self, source: Path, target: Path) -> None:
         self.calls.append(("link", target.name))
@@ -209,12 +213,12 @@ class RecordingOs:
 
     def rename(self, source: Path, target: Path) -> None:
         self.calls.append(("rename", target.name))
-        os.rename(source, target)
+        source.rename(target)
 
     def unlink(self, path: Path) -> None:
         if path.exists():
             self.calls.append(("unlink", path.name))
-        os.unlink(path)
+        path.unlink()
 
 
 def test_content_is_durable_before_its_name_and_the_name_before_the_return(
@@ -339,7 +343,7 @@ def test_driver_errors_are_mapped_and_their_text_is_not_repeated(
 
     storage = ObstoreStorage(MemoryStore(), "s3://bucket")
     for call in ("put", "list", "list_with_delimiter"):
-        monkeypatch.setattr(storage_module.obstore, call, fail)
+        monkeypatch.setattr(obstore, call, fail)
     for act in (
         lambda: storage.put_new("x", b""),
         lambda: list(storage.keys("")),
