@@ -164,12 +164,16 @@ class Reader:
         except (KeyError, DecodeError) as error:
             raise UnreadableError(name) from error
         self._believe(message)
-        self.found.with_unknown_fields += len(message.SerializeToString()) != len(payload) or b"beta" in payload
+        self.found.with_unknown_fields += (
+            len(message.SerializeToString()) != len(payload) or b"beta" in payload
+        )
         return message
 
     def _believe(self, message: Message) -> None:
         """Raise for an amount that is none: the reader's own idea of the declared decimals."""
-        lines = list(getattr(message, "lines", ())) + ([message.line] if hasattr(message, "line_number") else [])
+        lines = list(getattr(message, "lines", ())) + (
+            [message.line] if hasattr(message, "line_number") else []
+        )
         for line in lines:
             money(line.unit_price, 4)
             if line.HasField("discount"):
@@ -189,7 +193,9 @@ class Reader:
         assert isinstance(at, datetime)
         assert isinstance(position, int)
         name = message.DESCRIPTOR.name
-        own = [f.name for f in message.DESCRIPTOR.fields if f.message_type and f.message_type.name == "Timestamp"]
+        own = [
+            f.name for f in message.DESCRIPTOR.fields if f.message_type and f.message_type.name == "Timestamp"
+        ]
         assert instant(getattr(message, own[0])) == at
         if name == "OrderPlaced":
             second = message.DESCRIPTOR.full_name == "sportscards.orders.v2.OrderPlaced"
@@ -204,7 +210,9 @@ class Reader:
             if name == "BatchInspected":
                 known["when"] = max((at, position), known.get("when", (EPOCH, -1)))
         elif name == "CardRetired":
-            self.found.retired[message.sku] = max((at, position), self.found.retired.get(message.sku, (EPOCH, -1)))
+            self.found.retired[message.sku] = max(
+                (at, position), self.found.retired.get(message.sku, (EPOCH, -1))
+            )
         elif (at, position) > self.found.cards.get(message.card.sku, ((EPOCH, -1), None))[0]:
             self.found.cards[message.card.sku] = ((at, position), message.card)
 

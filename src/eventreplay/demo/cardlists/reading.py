@@ -25,9 +25,21 @@ _UNIQUE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _PLAIN_LABEL = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
-_SPORT = re.compile(r"\b(baseball|basketball|football|hockey|soccer|golf|racing|boxing|wrestling|tennis)\b", re.IGNORECASE)
+_SPORT = re.compile(
+    r"\b(baseball|basketball|football|hockey|soccer|golf|racing|boxing|wrestling|tennis)\b", re.IGNORECASE
+)
 _CARD_KEYS = frozenset(
-    ("uniqueId", "number", "name", "attributes", "insertOdds", "note", "variations", "parallels", "numberedTo")
+    (
+        "uniqueId",
+        "number",
+        "name",
+        "attributes",
+        "insertOdds",
+        "note",
+        "variations",
+        "parallels",
+        "numberedTo",
+    )
 )
 _PARALLEL_KEYS = frozenset(("name", "numberedTo", "notes", "insertOdds"))
 _VARIATION_KEYS = frozenset(("variation", "note", "insertOdds", "parallels", "attributes", "numberedTo"))
@@ -124,7 +136,10 @@ def read_rows(path: str, data: bytes, contradicts: Contradicts) -> Rows:
         rows.reject("", data, "not_a_card_list", "The file is JSON, but has no list `sets`.")
         return rows
     rows.release = _label(rows, content, "name", "")
-    year, sport = _YEAR.search(rows.release) or _YEAR.search(path), _SPORT.search(rows.release) or _SPORT.search(path)
+    year, sport = (
+        _YEAR.search(rows.release) or _YEAR.search(path),
+        _SPORT.search(rows.release) or _SPORT.search(path),
+    )
     rows.year = 0 if year is None else int(year[0])
     rows.sport = "" if sport is None else sport[0].capitalize()
     for number, each in enumerate(content["sets"]):
@@ -145,7 +160,9 @@ def _read_set(rows: Rows, content: object, place: str, contradicts: Contradicts)
 class _SetReader:
     """Reads the cards of one set; what the set says of all its cards is read once."""
 
-    def __init__(self, rows: Rows, name: str, content: dict[str, object], place: str, contradicts: Contradicts) -> None:
+    def __init__(
+        self, rows: Rows, name: str, content: dict[str, object], place: str, contradicts: Contradicts
+    ) -> None:
         self._rows = rows
         self._name = name
         self._contradicts = contradicts
@@ -192,7 +209,12 @@ class _SetReader:
                 self._add(card, labels, parallel, more, titled)
 
     def _add(
-        self, card: Card, labels: dict[str, int], extra: Extra, attributes: list[str], titled: list[tuple[str, str]]
+        self,
+        card: Card,
+        labels: dict[str, int],
+        extra: Extra,
+        attributes: list[str],
+        titled: list[tuple[str, str]],
     ) -> None:
         sku = card.unique_id
         if extra.label:
@@ -234,14 +256,18 @@ class _SetReader:
         try:
             return _texts(content.get("attributes", []), "attributes")
         except _BadError as error:
-            self._rows.reject(f"{place}/attributes", _original(content["attributes"]), error.code, error.message)
+            self._rows.reject(
+                f"{place}/attributes", _original(content["attributes"]), error.code, error.message
+            )
             return []
 
     def _set_print_run(self, content: dict[str, object], place: str) -> int | None:
         try:
             return _print_run(content)
         except _BadError as error:
-            self._rows.reject(f"{place}/numberedTo", _original(content["numberedTo"]), error.code, error.message)
+            self._rows.reject(
+                f"{place}/numberedTo", _original(content["numberedTo"]), error.code, error.message
+            )
             return None
 
     def _digest(self, card: dict[str, object]) -> str:
@@ -308,7 +334,10 @@ def _unique_id(content: dict[str, object]) -> str:
     if not isinstance(value, str) or not value:
         _bad("unique_id_missing", "`uniqueId` is missing or no text.")
     if _UNIQUE_ID.fullmatch(value) is None:
-        _bad("unique_id_malformed", "`uniqueId` is no identifier of 1 to 128 letters, digits, `_`, `.`, `:` or `-`.")
+        _bad(
+            "unique_id_malformed",
+            "`uniqueId` is no identifier of 1 to 128 letters, digits, `_`, `.`, `:` or `-`.",
+        )
     return value
 
 

@@ -59,7 +59,9 @@ class CardListSource:
     def __init__(self, path: str | os.PathLike[str], *, batch_rows_max: int = 32_768) -> None:
         self._folder = Path(path)
         if not self._folder.is_dir():
-            raise ConfigError(f"There is no folder {self._folder}.", hint="Give the folder that holds the card lists.")
+            raise ConfigError(
+                f"There is no folder {self._folder}.", hint="Give the folder that holds the card lists."
+            )
         if batch_rows_max < 1:
             raise ConfigError("batch_rows_max must be at least 1.", hint="Leave it at its default.")
         self._batch_rows_max = batch_rows_max
@@ -134,7 +136,9 @@ class CardListSource:
             for path in _paths(self._folder):
                 data, digest = self._content(path)
                 rows = _too_large(digest) if data is None else read_rows(path, data, contradicts)
-                refused = frozenset(each.place for each in rows.rejections if each.code == "duplicate_unique_id")
+                refused = frozenset(
+                    each.place for each in rows.rejections if each.code == "duplicate_unique_id"
+                )
                 files.append(_File(path, digest, first, rows.count, refused))
                 first += rows.count
             self._index = files
@@ -191,7 +195,8 @@ class CardListSource:
             price4=None,
         )
         payload = self._encoder.message(
-            CARD_RELEASED, {"card": self._encoder.card(columns, CARD_RELEASED), "released_at": instants(released)}
+            CARD_RELEASED,
+            {"card": self._encoder.card(columns, CARD_RELEASED), "released_at": instants(released)},
         )
         file_header = ("file", file.path)
         arrays = [
@@ -216,7 +221,12 @@ def _paths(folder: Path) -> list[str]:
         folders[:] = [each for each in folders if not each.startswith(".")]
         for each in files:
             path = Path(parent, each)
-            if each.lower().endswith(".json") and not each.startswith(".") and path.is_file() and not path.is_symlink():
+            if (
+                each.lower().endswith(".json")
+                and not each.startswith(".")
+                and path.is_file()
+                and not path.is_symlink()
+            ):
                 found.append(path.relative_to(folder).as_posix())
     return sorted(found)
 

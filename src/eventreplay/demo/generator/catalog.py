@@ -123,7 +123,11 @@ class Cards:
 
     def price4(self, sku: Ints, version: Ints) -> Ints:
         """List price in 1/10,000 US dollars as of a version."""
-        card = 5_000 + self._dice.below("card price", sku // 4, 90) * 500 + self._dice.below("sub-cent", sku, 4) * 25
+        card = (
+            5_000
+            + self._dice.below("card price", sku // 4, 90) * 500
+            + self._dice.below("sub-cent", sku, 4) * 25
+        )
         price = card * _PARALLEL_PRICE[sku % 4] // 100
         return np.where(version > 0, price * (90 + version % 41) // 100, price)
 
@@ -167,9 +171,7 @@ class Cards:
         return 1 + dice.below("version", index, _VERSIONS)
 
 
-_PRODUCT_NAMES = pa.array(
-    [f"2026 {maker} {product}" for product in names.PRODUCTS for maker in names.MAKERS]
-)
+_PRODUCT_NAMES = pa.array([f"2026 {maker} {product}" for product in names.PRODUCTS for maker in names.MAKERS])
 
 
 def _roster(number: Ints) -> pa.Array:
@@ -209,7 +211,9 @@ def invented(dice: Dice, events: int) -> tuple[Catalog, Cards]:
         sku=cards.skus(sku),
         price4=cards.price4(sku, np.zeros(len(sku), dtype=np.int64)),
         demand=np.concatenate([[0], np.cumsum(cards.weight(sku))]).astype(np.int64),
-        players=pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), cards.roster.take(pa.array(flat))),
+        players=pa.ListArray.from_arrays(
+            pa.array(offsets.astype(np.int32)), cards.roster.take(pa.array(flat))
+        ),
     )
     return catalog, cards
 
@@ -221,7 +225,9 @@ def given(dice: Dice, table: pa.Table) -> Catalog:
         ConfigError: no usable column `sku`, no row, a SKU twice, or too many.
     """
     if "sku" not in table.column_names or table.num_rows == 0:
-        raise ConfigError("A catalog needs a column `sku` with at least one row.", hint="Pass sku, players, list_price.")
+        raise ConfigError(
+            "A catalog needs a column `sku` with at least one row.", hint="Pass sku, players, list_price."
+        )
     sku = table.column("sku").combine_chunks().cast(pa.string())
     if sku.null_count or pc.count_distinct(sku).as_py() != len(sku) or len(sku) > CATALOG_SKUS_MAX:
         raise ConfigError(
@@ -230,7 +236,11 @@ def given(dice: Dice, table: pa.Table) -> Catalog:
         )  # fmt: skip
     number = np.arange(len(sku), dtype=np.int64)
     fallback = 5_000 + dice.below("given price", number, 400) * 500
-    price4 = _price4(table.column("list_price").combine_chunks(), fallback) if "list_price" in table.column_names else fallback
+    price4 = (
+        _price4(table.column("list_price").combine_chunks(), fallback)
+        if "list_price" in table.column_names
+        else fallback
+    )
     weight = 5_000_000 // (5 + dice.skewed("given demand", number, np.full(len(sku), len(sku)))) + 1
     players = None
     if "players" in table.column_names:
@@ -247,7 +257,9 @@ def _price4(prices: pa.Array, fallback: Ints) -> Ints:
     exact = pc.cast(prices, pa.decimal128(38, 4), safe=False)
     usable = pc.and_(pc.greater(exact, 0), pc.less_equal(exact, LIST_PRICE4_MAX // 10_000))
     chosen = pc.if_else(pc.fill_null(usable, False), exact, None)
-    scaled = pc.cast(pc.multiply(pc.cast(chosen, pa.decimal128(18, 4)), pa.scalar(10_000, pa.int64())), pa.int64())
+    scaled = pc.cast(
+        pc.multiply(pc.cast(chosen, pa.decimal128(18, 4)), pa.scalar(10_000, pa.int64())), pa.int64()
+    )
     known = pc.is_valid(scaled).to_numpy(zero_copy_only=False)
     return np.where(known, pc.fill_null(scaled, 0).to_numpy(zero_copy_only=False), fallback)
 

@@ -86,8 +86,16 @@ BAD_DECIMALS = (
     _bad_order("huge_exponent", insured="1E+999999999"),
     _bad_order("sign_conflict", price=_money(5, -250_000_000)),
     _bad_order("nanos_out_of_range", price=_money(5, 1_500_000_000)),
-    Bad("refund_sign_conflict", REFUNDED, _field(1, "O-bad-r") + _field(2, "R-1") + _field(3, _money(-5, 250_000_000))),
-    Bad("cost_empty_text", FINISHED, _field(1, "B-bad") + _field(2, 10) + _field(3, _field(1, "")) + _field(4, "USD")),
+    Bad(
+        "refund_sign_conflict",
+        REFUNDED,
+        _field(1, "O-bad-r") + _field(2, "R-1") + _field(3, _money(-5, 250_000_000)),
+    ),
+    Bad(
+        "cost_empty_text",
+        FINISHED,
+        _field(1, "B-bad") + _field(2, 10) + _field(3, _field(1, "")) + _field(4, "USD"),
+    ),
 )
 
 UNKNOWN = Bad("unknown_type", UNKNOWN_TYPE, _field(1, "C-0000001") + _field(2, 250))

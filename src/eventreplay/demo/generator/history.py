@@ -78,7 +78,9 @@ class History:
 
     def __init__(self, seed: int, events: int, catalog: pa.Table | None = None) -> None:
         if not 0 <= events <= EVENTS_MAX:
-            raise ConfigError(f"events must be 0 to {EVENTS_MAX:,}.", hint="Choose another number.", events=events)
+            raise ConfigError(
+                f"events must be 0 to {EVENTS_MAX:,}.", hint="Choose another number.", events=events
+            )
         self.events = events
         self.dice = Dice(seed)
         self.cards: Cards | None = None
@@ -126,7 +128,11 @@ class History:
         kind, subject = self._subjects(source)
         occurred = self._occurred(source, kind)
         due = np.maximum(occurred[order], self.timeline.moments(slot))
-        delay = 40_000 + self.dice.below("delay", slot, 2_000_000) + np.where(fate[order] == Fate.FRESH, 0, 5_000_000)
+        delay = (
+            40_000
+            + self.dice.below("delay", slot, 2_000_000)
+            + np.where(fate[order] == Fate.FRESH, 0, 5_000_000)
+        )
         return Plan(
             position=slot + self.intro_rows, identity=source[order], kind=kind[order], subject=subject[order],
             fate=fate[order], occurred=occurred[order], recorded=due + delay,
@@ -147,7 +153,9 @@ class History:
     def _sources(self, slot: Ints) -> tuple[Ints, Ints]:
         """The slot whose event each slot sends (its own but for copies and conflicts), and its fate."""
         kind = self.layout.kind[slot % PERIOD_SLOTS]
-        far = np.where(self.dice.chance("far", slot, 200), self.dice.below("how far", slot, _COPY_FAR_PERIODS), 0)
+        far = np.where(
+            self.dice.chance("far", slot, 200), self.dice.below("how far", slot, _COPY_FAR_PERIODS), 0
+        )
         back = _COPY_DISTANCE_MIN + self.dice.below("back", slot, _COPY_REACH) + far * PERIOD_SLOTS
         copied = slot - back
         # Dirt never stands in two slots side by side, so the slot before a dirty one is a plain event.
@@ -195,7 +203,9 @@ class History:
         return subject, listed
 
     def _occurred(self, slot: Ints, kind: Ints) -> Ints:
-        moment = np.minimum(self.timeline.moments(slot) + self.dice.below("jitter", slot, 1_000_000), END_US - 1)
+        moment = np.minimum(
+            self.timeline.moments(slot) + self.dice.below("jitter", slot, 1_000_000), END_US - 1
+        )
         rank = self.layout.rank[slot % PERIOD_SLOTS]
         late = (kind == Kind.PLACED) & np.isin(rank, _LATE_RANKS)
         days_us = DAY_US + self.dice.below("late", slot, 5 * 86_400) * 1_000_000

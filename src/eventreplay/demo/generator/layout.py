@@ -50,7 +50,15 @@ class Kind(IntEnum):
     EMPTY_ID = 21
 
 
-ORDER_KINDS = (Kind.PLACED, Kind.CHANGED, Kind.CHANGED_AGAIN, Kind.PAID, Kind.SHIPPED, Kind.CANCELLED, Kind.REFUNDED)
+ORDER_KINDS = (
+    Kind.PLACED,
+    Kind.CHANGED,
+    Kind.CHANGED_AGAIN,
+    Kind.PAID,
+    Kind.SHIPPED,
+    Kind.CANCELLED,
+    Kind.REFUNDED,
+)
 BATCH_KINDS = (Kind.STARTED, Kind.FINISHED, Kind.INSPECTED, Kind.REINSPECTED)
 
 # Slots after the placing (or starting), and the same as minutes of business time.

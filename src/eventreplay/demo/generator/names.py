@@ -54,7 +54,13 @@ PRODUCTS = ("Chrome", "Heritage", "Prime", "Legends", "Rookie Ticket", "Gallery"
 MAKERS = ("Northstar", "Palisade", "Bluebird", "Old Mill")
 PARALLELS = ("", "Silver", "Gold", "Black 1/1")
 CARRIERS = ("DHL", "UPS", "Royal Mail", "Canada Post", "Yamato")
-CANCEL_REASONS = ("changed my mind", "ordered twice", "payment not received", "out of stock", 'said "too late"')
+CANCEL_REASONS = (
+    "changed my mind",
+    "ordered twice",
+    "payment not received",
+    "out of stock",
+    'said "too late"',
+)
 REFUND_REASONS = ("damaged corner", "wrong card", "lost in the post", "goodwill", "customer's remorse 😕")
 CORRECTION_REASONS = ("price list", "player traded", "misprint on the checklist", "print run counted again")
 INSPECTORS = ("Greta Dahl", "Kofi Okafor", "Marta Novák", "O'Brien (night)", "Yusuf Özdemir")

@@ -115,11 +115,16 @@ class Orders:
             order=order,
             customer=customer,
             name=name + NAMES * dice.chance("renamed", order, 20),
-            email=np.where(second, (1 + dice.chance("moved", order, 30)) * ~dice.chance("no mail", customer, 90), 0),
+            email=np.where(
+                second, (1 + dice.chance("moved", order, 30)) * ~dice.chance("no mail", customer, 90), 0
+            ),
             currency=currency,
             channel=np.where(second, np.array([1, 1, 1, 2, 2, 2, 3, 0])[dice.below("channel", order, 8)], 0),
             second_version=second,
-            shipping4=_SHIPPING4[dice.below("shipping", order, len(_SHIPPING4))] * _FX[currency] // 10_000 * 100,
+            shipping4=_SHIPPING4[dice.below("shipping", order, len(_SHIPPING4))]
+            * _FX[currency]
+            // 10_000
+            * 100,
             has_shipping=second & ~dice.chance("no shipping", order, 300),
             insured=self._insured(order, form),
             insured_form=np.where(second, form, 0),
@@ -134,7 +139,9 @@ class Orders:
         lines = self._lines(order, at, self.currency(order))
         removed = dice.chance("removed", change, 220)
         quantity = np.where(removed, 0, 1 + dice.below("new quantity", change, 6))
-        discount = np.where(removed, 0, quantity * lines.price4 * dice.below("new discount", change, 20) // 100)
+        discount = np.where(
+            removed, 0, quantity * lines.price4 * dice.below("new discount", change, 20) // 100
+        )
         tax = (quantity * lines.price4 - discount) * _TAX5[self.currency(order)]
         return Lines(
             number=lines.number, sku=lines.sku, quantity=quantity, price4=lines.price4, discount4=discount,
@@ -144,7 +151,9 @@ class Orders:
     def refund4(self, order: Ints) -> Ints:
         """Refunded in 1/10,000: at times all of the order, else a part; never nothing."""
         net = self.placed(order).net4()
-        share = np.where(self._dice.chance("all back", order, 400), 100, 10 + self._dice.below("share", order, 80))
+        share = np.where(
+            self._dice.chance("all back", order, 400), 100, 10 + self._dice.below("share", order, 80)
+        )
         return np.maximum(net * share // 100, 1)
 
     def method(self, order: Ints) -> Ints:
@@ -166,8 +175,12 @@ class Orders:
         hyped = dice.chance("hype", line, 220).astype(np.int64)
         sku = self._catalog.choose(dice.below("sku", line, 1 << 31), available, hyped)
         roll = dice.below("quantity", line, 1_000)
-        quantity = np.where(roll < 700, 1, np.where(roll < 880, 2, np.where(roll < 985, 3 + roll % 4, 10 + roll % 40)))
-        price4 = self._catalog.price4[sku] * _FX[currency] // 100 * (900 + dice.below("price", line, 200)) // 1_000
+        quantity = np.where(
+            roll < 700, 1, np.where(roll < 880, 2, np.where(roll < 985, 3 + roll % 4, 10 + roll % 40))
+        )
+        price4 = (
+            self._catalog.price4[sku] * _FX[currency] // 100 * (900 + dice.below("price", line, 200)) // 1_000
+        )
         price4 = np.maximum(np.where(currency == _JPY, price4 // 10_000 * 10_000, price4), 1)
         has_discount = dice.chance("discount", line, 400)
         discount4 = np.where(has_discount, quantity * price4 * dice.below("percent", line, 31) // 100, 0)
@@ -218,7 +231,9 @@ def insured_texts(parts: tuple[Ints, Ints, Ints, Ints], form: Ints) -> pa.Array:
     short = pc.binary_join_element_wise(
         numbered("", low, 1), numbered("", part // 10_000_000, 2), pa.scalar(".")
     )
-    return pc.if_else(pa.array(form == 2), long, pc.if_else(pa.array(form == 1), short, pa.scalar(None, pa.string())))
+    return pc.if_else(
+        pa.array(form == 2), long, pc.if_else(pa.array(form == 1), short, pa.scalar(None, pa.string()))
+    )
 
 
 _REGULAR_NAMES = [f"{first} {last}" for first in names.FIRST_NAMES for last in names.LAST_NAMES]

@@ -211,7 +211,10 @@ class Payloads:
         )
         page = numbered("P-", slot, 10)
         payload = page_view(
-            page, self._json_sku.take(pa.array(sku)), 1 + dice.below("tenths", slot, 3_000), plan.occurred[rows]
+            page,
+            self._json_sku.take(pa.array(sku)),
+            1 + dice.below("tenths", slot, 3_000),
+            plan.occurred[rows],
         )
         return _encoded(rows, PAGE_VIEWED, page, payload)
 
@@ -260,4 +263,6 @@ for _kind, _name in {
     Kind.RETIRED: "CardRetired", Kind.VIEWED: "PageViewed", Kind.NULL_ID: "PageViewed", Kind.EMPTY_ID: "PageViewed",
     Kind.UNKNOWN: "PointsGranted",
 }.items():  # fmt: skip
-    _TYPE_OF_KIND[_kind] = next(number for number, name in enumerate(EVENT_TYPES) if name.endswith("." + _name))
+    _TYPE_OF_KIND[_kind] = next(
+        number for number, name in enumerate(EVENT_TYPES) if name.endswith("." + _name)
+    )

@@ -22,7 +22,12 @@ from eventreplay.event import Position
 GENERATOR_VERSION = 1
 """Raised whenever the same arguments would yield other events: it is part of the epoch."""
 
-_SOURCES = ("urn:sportscards:shop", "urn:sportscards:factory", "urn:sportscards:catalog", "urn:sportscards:web")
+_SOURCES = (
+    "urn:sportscards:shop",
+    "urn:sportscards:factory",
+    "urn:sportscards:catalog",
+    "urn:sportscards:web",
+)
 _SOURCE_OF = np.array([0] * 7 + [1] * 3 + [2] * 3 + [3, 0], dtype=np.int64)
 _PRODUCERS = ("shop/1.9", "shop/2.1", "mes/4.0", "pim/0.7", "web/9.3")
 _PRODUCER_OF = np.array([0] + [1] * 6 + [2] * 3 + [3] * 3 + [4, 1], dtype=np.int64)
@@ -46,9 +51,15 @@ class GeneratedSource:
         ConfigError: an argument is out of range.
     """
 
-    def __init__(self, seed: int, events: int, *, catalog: pa.Table | None = None, batch_rows_max: int = 32_768) -> None:
+    def __init__(
+        self, seed: int, events: int, *, catalog: pa.Table | None = None, batch_rows_max: int = 32_768
+    ) -> None:
         if batch_rows_max < 1:
-            raise ConfigError("batch_rows_max must be at least 1.", hint="Leave it at its default.", batch_rows_max=batch_rows_max)
+            raise ConfigError(
+                "batch_rows_max must be at least 1.",
+                hint="Leave it at its default.",
+                batch_rows_max=batch_rows_max,
+            )
         self._arguments = (seed, events, catalog, batch_rows_max)
         self._batch_rows_max = batch_rows_max
         self._seed = seed
@@ -133,7 +144,9 @@ def _headers(event_type: Ints) -> pa.Array:
     """One header for each event: which program produced it."""
     offsets = np.arange(len(event_type) + 1, dtype=np.int32)
     names = pa.array(["producer"]).take(pa.array(np.zeros(len(event_type), dtype=np.int64)))
-    return pa.MapArray.from_arrays(pa.array(offsets), names, repeated(_PRODUCERS, _PRODUCER_OF[event_type]), type=HEADERS)
+    return pa.MapArray.from_arrays(
+        pa.array(offsets), names, repeated(_PRODUCERS, _PRODUCER_OF[event_type]), type=HEADERS
+    )
 
 
 def _restore(seed: int, events: int, catalog: pa.Table | None, batch_rows_max: int) -> GeneratedSource:

@@ -45,7 +45,9 @@ class Encoder:
         return handler.record_batch_to_array(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
     def _type(self, name: str, field: str) -> pa.DataType:
-        return self._handlers.get_for_message(self._pool.FindMessageTypeByName(name)).schema().field(field).type
+        return (
+            self._handlers.get_for_message(self._pool.FindMessageTypeByName(name)).schema().field(field).type
+        )
 
     def money(self, currency: pa.Array, scaled: Ints, scale: int, mask: Flags | None = None) -> pa.Array:
         """Money from integers of 10^-scale; null where `mask`."""
@@ -60,7 +62,9 @@ class Encoder:
         absent = pc.is_null(text).to_numpy(zero_copy_only=False)
         return _struct(kind, [pc.fill_null(text, "")], absent if mask is None else mask | absent)
 
-    def lines(self, lines: orders.Lines, sku: pa.Array, currency: pa.Array, name: str, field: str) -> pa.Array:
+    def lines(
+        self, lines: orders.Lines, sku: pa.Array, currency: pa.Array, name: str, field: str
+    ) -> pa.Array:
         """OrderLine structs of the type that `field` of message `name` has."""
         kind = self._type(name, field)
         line_type = kind.value_type if pa.types.is_list(kind) else kind

@@ -21,7 +21,18 @@ from eventreplay.demo.ledger.sums import Sums, decimals, last_of_each, quotient9
 PAGE_BATCHES = BLOCK_ROWS // PERIOD_SLOTS * PERIOD_BATCHES
 SHIFTS = ("SHIFT_UNSPECIFIED", "SHIFT_EARLY", "SHIFT_LATE", "SHIFT_NIGHT")
 STATUSES = ("running", "finished", "inspected")
-_COLUMNS = ("sku", "line", "machine", "shift", "planned", "started_at", "produced", "cost9", "finished_at", "inspected_at")
+_COLUMNS = (
+    "sku",
+    "line",
+    "machine",
+    "shift",
+    "planned",
+    "started_at",
+    "produced",
+    "cost9",
+    "finished_at",
+    "inspected_at",
+)
 _UNSET = np.iinfo(np.int64).min
 
 
@@ -135,9 +146,11 @@ def batch_rows(page: BatchPage, sku: pa.Array) -> pa.Table:
             "efficiency": decimals(quotient9(good, planned), 9, finished & (planned > 0)),
             "throughput_per_hour": decimals(quotient9(produced * 3_600, seconds), 9, seconds > 0),
             "cost": decimals(column["cost9"], 9, finished),
-            "currency_code": pa.array([None, CURRENCY]).take(pa.array(finished.astype(np.int64))),
+            "currency_code": pa.array(["", CURRENCY]).take(pa.array(finished.astype(np.int64))),
+            "production_seconds": decimals(seconds, 0, finished),
             "started_at": moments(column["started_at"]),
             "finished_at": moments(column["finished_at"]),
+            "inspected_at": moments(np.where(inspected, column["inspected_at"], NEVER)),
         }
     )
 
@@ -146,7 +159,7 @@ class FactoryDays:
     """Sums by production day and line; a few hundred rows for each, however long the history."""
 
     def __init__(self) -> None:
-        self._daily = Sums(6)
+        self._daily = Sums(7)
         self._kinds = Sums(1)
 
     def add(self, page: BatchPage) -> None:
@@ -155,30 +168,36 @@ class FactoryDays:
         column = {name: values[at] for name, values in page.columns.items()}
         cell = column["started_at"] // DAY_US * len(names.LINES) + column["line"]
         finished = column["finished_at"] != NEVER
+        # A running batch has no currency yet, and so stands in a row of its own.
+        daily = cell * 2 + finished
         seconds = np.where(finished, (column["finished_at"] - column["started_at"]) // 1_000_000, 0)
         defects = page.defects[at]
         self._daily.add(
-            cell, np.ones_like(cell), column["planned"], column["produced"], defects.sum(axis=1), seconds, column["cost9"]
-        )
+            daily, np.ones_like(cell), finished.astype(np.int64), column["planned"], column["produced"],
+            np.where(finished, defects.sum(axis=1), 0), seconds, column["cost9"],
+        )  # fmt: skip
         for kind in range(len(DEFECT_KINDS)):
             found = defects[:, kind] > 0
             self._kinds.add(cell[found] * len(DEFECT_KINDS) + kind, defects[found, kind])
 
     def daily(self) -> pa.Table:
-        """agg_manufacturing_daily: rates are quotients of the day's sums."""
-        key, (batches, planned, produced, defects, seconds, cost) = self._daily.result()
+        """agg_manufacturing_daily: rates are quotients of the row's sums."""
+        key, (batches, ended, planned, produced, defects, seconds, cost) = self._daily.result()
+        cell = key // 2
         return pa.table(
             {
-                "production_date": dates(key // len(names.LINES)),
-                "line": pa.array(names.LINES).take(pa.array(key % len(names.LINES))),
+                "production_date": dates(cell // len(names.LINES)),
+                "line": pa.array(names.LINES).take(pa.array(cell % len(names.LINES))),
+                "currency_code": pa.array(["", CURRENCY]).take(pa.array(key % 2)),
                 "batches": batches,
+                "finished_batches": ended,
                 "planned": planned,
                 "produced": produced,
                 "defects": defects,
                 "good": produced - defects,
                 "defect_rate": decimals(quotient9(defects, produced), 9, produced > 0),
                 "efficiency": decimals(quotient9(produced - defects, planned), 9, planned > 0),
-                "seconds": seconds,
+                "production_seconds": decimals(seconds, 0),
                 "throughput_per_hour": decimals(quotient9(produced * 3_600, seconds), 9, seconds > 0),
                 "cost": decimals(cost, 9),
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from eventreplay.demo.generator.catalog import Cards
 from eventreplay.demo.generator.dice import Ints
@@ -44,7 +45,9 @@ class CardBook:
     def retired(self) -> Ints:
         """SKU numbers that are retired: not released or corrected since."""
         told, gone = self._told, self._retired
-        later = (gone["at"] > told["at"]) | ((gone["at"] == told["at"]) & (gone["position"] > told["position"]))
+        later = (gone["at"] > told["at"]) | (
+            (gone["at"] == told["at"]) & (gone["position"] > told["position"])
+        )
         return np.flatnonzero((self._version >= 0) & later)
 
     def rows(self) -> pa.Table:
@@ -55,6 +58,7 @@ class CardBook:
             {
                 "sku": card.sku,
                 "base_sku": card.base_sku,
+                "players": pc.binary_join(card.players, " / "),
                 "team": card.team,
                 "sport": card.sport,
                 "release": card.release,

@@ -27,13 +27,23 @@ KEYS = {
     "dim_customer": ("customer_id",),
     "dim_card": ("sku",),
     "fct_batch_performance": ("batch_id",),
-    "agg_manufacturing_daily": ("production_date", "line"),
+    "agg_manufacturing_daily": ("production_date", "line", "currency_code"),
     "agg_defects_by_kind": ("production_date", "line", "kind"),
 }
 DIFFERENCES_MAX = 20
 """Differences listed for each column of a table; one more line says how many there are in all."""
 
-_EXACT = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_EXACT = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+)
 
 
 @frozen
@@ -78,7 +88,9 @@ def compare(
 def _counts(facts: dict[str, object], connection: duckdb.DuckDBPyConnection, raw: str) -> list[Difference]:
     catalog, stages = facts.get("catalog", {}), facts["quarantined_by_stage"]
     if not isinstance(catalog, dict) or not isinstance(stages, dict):
-        raise ConfigError("The ledger's figures are not as written.", hint="Write it again with write_ledger.")
+        raise ConfigError(
+            "The ledger's figures are not as written.", hint="Write it again with write_ledger."
+        )
     stored = int(str(facts["stored"])) + int(catalog.get("events", 0))
     accepted = stored + int(str(facts["duplicates"])) + int(stages["conflicting_payload"])
     refused = int(stages["capture"]) + int(catalog.get("rejected", 0))
@@ -99,7 +111,9 @@ def _counts(facts: dict[str, object], connection: duckdb.DuckDBPyConnection, raw
     return differences
 
 
-def _compare_table(path: Path, name: str, connection: duckdb.DuckDBPyConnection, mart: str) -> list[Difference]:
+def _compare_table(
+    path: Path, name: str, connection: duckdb.DuckDBPyConnection, mart: str
+) -> list[Difference]:
     types = dict(
         connection.execute(
             "SELECT lower(column_name), data_type FROM information_schema.columns "
@@ -146,7 +160,9 @@ class _Query:
             f"GROUP BY {keys} HAVING sum(e) <> sum(f) ORDER BY {keys}"
         )
         rows = connection.execute(counted).fetchall()
-        differences = [Difference(self.name, key, "rows", str(e), str(f)) for key, e, f in rows[:DIFFERENCES_MAX]]
+        differences = [
+            Difference(self.name, key, "rows", str(e), str(f)) for key, e, f in rows[:DIFFERENCES_MAX]
+        ]
         return differences + self._more("rows", len(rows))
 
     def column(
@@ -164,7 +180,9 @@ class _Query:
             f"ORDER BY {', '.join(f'e.{key}' for key in self.keys)} LIMIT {DIFFERENCES_MAX}"
         )
         rows = connection.execute(query).fetchall()
-        differences = [Difference(self.name, key, column, expected, found) for key, expected, found, _ in rows]
+        differences = [
+            Difference(self.name, key, column, expected, found) for key, expected, found, _ in rows
+        ]
         return differences + self._more(column, rows[0][3] if rows else 0)
 
     def _key(self, alias: str) -> str:

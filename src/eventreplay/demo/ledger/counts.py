@@ -41,8 +41,13 @@ class Counts:
                 _more(self.decode, each.name, int(count))
         good = (plan.kind <= Kind.VIEWED) & (plan.fate == Fate.FRESH)
         self.stored += int(good.sum())
-        for counted, mask in ((self.received_by_type, np.full(len(types), True)), (self.stored_by_type, good)):
-            for name, count in zip(EVENT_TYPES, np.bincount(types[mask], minlength=len(EVENT_TYPES)), strict=True):
+        for counted, mask in (
+            (self.received_by_type, np.full(len(types), True)),
+            (self.stored_by_type, good),
+        ):
+            for name, count in zip(
+                EVENT_TYPES, np.bincount(types[mask], minlength=len(EVENT_TYPES)), strict=True
+            ):
                 _more(counted, name, int(count))
 
     @property

@@ -1,12 +1,13 @@
 """Customers: who they are by their last order, and what they bought.
 
-One row for each customer number, of 12 columns of 8 bytes; there are at most `CUSTOMERS_MAX` customers.
+One row for each customer number, of 13 columns of 8 bytes; there are at most `CUSTOMERS_MAX` customers.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from eventreplay.demo.generator import names, orders
 from eventreplay.demo.generator.dice import Ints
@@ -18,8 +19,7 @@ _FAR = np.iinfo(np.int64).max
 _FIELDS = {
     "orders": 0, "kept": 0, "units": 0, "revenue4": 0, "refunded4": 0, "currency": 0, "name": 0, "email": 0,
     "first_at": _FAR, "last_at": -_FAR, "last_position": -1, "email_at": -_FAR, "email_position": -1,
-    "kept_first": _FAR, "kept_last": -_FAR,
-}  # fmt: skip
+    }  # fmt: skip
 
 
 class Customers:
@@ -43,8 +43,6 @@ class Customers:
         np.add.at(columns["revenue4"], customer, closed.total["revenue4"])
         np.add.at(columns["refunded4"], customer, closed.head["refunded4"])
         np.minimum.at(columns["first_at"], customer, placed_at)
-        np.minimum.at(columns["kept_first"], customer[kept], placed_at[kept])
-        np.maximum.at(columns["kept_last"], customer[kept], placed_at[kept])
         columns["currency"][customer] = closed.head["currency"]
         everyone = np.arange(len(customer))
         with_mail = np.flatnonzero(closed.head["email"] > 0)
@@ -54,11 +52,12 @@ class Customers:
     def people(self) -> pa.Table:
         """dim_customer."""
         number, columns = self._known()
+        addresses = orders.emails(number, columns["email"])
         return pa.table(
             {
                 "customer_id": orders.customer_ids(number),
                 "customer_name": orders.customer_names(columns["name"]),
-                "customer_email": orders.emails(number, columns["email"]),
+                "customer_email": pc.if_else(pa.array(columns["email"] > 0), addresses, None),
                 "first_order_at": moments(columns["first_at"]),
                 "last_order_at": moments(columns["last_at"]),
                 "orders": columns["orders"],
@@ -66,25 +65,24 @@ class Customers:
         )
 
     def purchases(self) -> pa.Table:
-        """agg_customer_purchases: customers with an order that was not cancelled."""
+        """agg_customer_purchases."""
         number, columns = self._known()
-        bought = np.flatnonzero(columns["kept"] > 0)
-        number, columns = number[bought], {name: column[bought] for name, column in columns.items()}
         kept, revenue = columns["kept"], columns["revenue4"]
         # Half away from zero, from integers: revenue is never negative.
-        average4 = (2 * revenue + kept) // (2 * kept)
+        average4 = (2 * revenue + kept) // np.maximum(2 * kept, 1)
         return pa.table(
             {
                 "customer_id": orders.customer_ids(number),
                 "currency_code": pa.array(names.CURRENCIES).take(pa.array(columns["currency"])),
                 "orders": kept,
+                "cancelled_orders": columns["orders"] - kept,
                 "units_sold": columns["units"],
                 "revenue": decimals(revenue, 4),
                 "refunded_amount": decimals(columns["refunded4"], 4),
                 "net_revenue": decimals(revenue - columns["refunded4"], 4),
-                "first_order_date": dates(columns["kept_first"] // DAY_US),
-                "last_order_date": dates(columns["kept_last"] // DAY_US),
-                "average_order_value": decimals(average4, 4),
+                "first_order_date": dates(columns["first_at"] // DAY_US),
+                "last_order_date": dates(columns["last_at"] // DAY_US),
+                "average_order_value": decimals(average4, 4, kept > 0),
             }
         )
 
@@ -110,4 +108,6 @@ class Customers:
         if count > have:
             more = max(count, have + have // 2) - have
             for name, start in _FIELDS.items():
-                self._columns[name] = np.concatenate([self._columns[name], np.full(more, start, dtype=np.int64)])
+                self._columns[name] = np.concatenate(
+                    [self._columns[name], np.full(more, start, dtype=np.int64)]
+                )

@@ -86,7 +86,11 @@ class OrderBook:
         """Enter the first arrivals among a plan's rows; copies and conflicts change nothing."""
         self._placed(plan)
         self._changed(plan)
-        for kind, column in ((Kind.PAID, "paid_at"), (Kind.SHIPPED, "shipped_at"), (Kind.CANCELLED, "cancelled_at")):
+        for kind, column in (
+            (Kind.PAID, "paid_at"),
+            (Kind.SHIPPED, "shipped_at"),
+            (Kind.CANCELLED, "cancelled_at"),
+        ):
             rows = plan.rows(kind, fresh_only=True)
             for page, chosen, at in self._pages(plan.subject[rows]):
                 page.head[column][at] = plan.occurred[rows[chosen]]

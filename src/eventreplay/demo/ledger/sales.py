@@ -133,7 +133,7 @@ class Sales:
         self._demand = Sums(3)
 
     def add(self, closed: Closed) -> None:
-        """Enter a page's orders. Pages come in order: a later page has no order `_SETTLED_DAYS` before a page's last day."""
+        """Enter a page's orders. Pages come in order: no later one has orders `_SETTLED_DAYS` before this one's end."""
         head, total = closed.head, closed.total
         if len(closed.number) == 0:
             return
@@ -177,39 +177,11 @@ class Sales:
 
     def demand_by_sku(self) -> pa.Table:
         """agg_demand_by_sku."""
-        key, values = self._summed_by_sku()
-        return pa.table(self._demand_columns(key, *values))
-
-    def demand_by(self, name: str, labels: pa.Array, member: Ints, sku: Ints) -> pa.Table:
-        """Units and revenue by a label: `member` gives the label's number for each SKU number in `sku`.
-
-        A SKU with several labels counts in full for each.
-        """
-        key, (_, units, revenue) = self._summed_by_sku()
-        sold_sku, currency = np.divmod(key, CURRENCIES)
-        order = np.argsort(sku, kind="stable")
-        first = np.searchsorted(sku[order], sold_sku, side="left")
-        counts = np.searchsorted(sku[order], sold_sku, side="right") - first
-        row = np.repeat(np.arange(len(key)), counts)
-        nth = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        label = member[order][first[row] + nth]
-        sums = Sums(2)
-        sums.add(label * CURRENCIES + currency[row], units[row], revenue[row])
-        found, (units, revenue) = sums.result()
-        return pa.table(
-            {
-                name: labels.take(pa.array(found // CURRENCIES)),
-                "currency_code": pa.array(names.CURRENCIES).take(pa.array(found % CURRENCIES)),
-                "units_sold": units,
-                "revenue": decimals(revenue, 4),
-            }
-        )
-
-    def _summed_by_sku(self) -> tuple[Ints, list[Ints]]:
         key, values = self._demand.result()
         sums = Sums(3)
         sums.add(key % (_SKU_SPAN * CURRENCIES), *values)
-        return sums.result()
+        found, summed = sums.result()
+        return pa.table(self._demand_columns(found, *summed))
 
     def _demand_columns(self, key: Ints, placed: Ints, units: Ints, revenue: Ints) -> dict[str, object]:
         return {

@@ -53,7 +53,11 @@ class Sums:
             order = np.argsort(keys, kind="stable")
             keys = keys[order]
             starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
-            summed = np.add.reduceat(values[order], starts, axis=0) if len(keys) and self._columns else values[: len(starts)]
+            summed = (
+                np.add.reduceat(values[order], starts, axis=0)
+                if len(keys) and self._columns
+                else values[: len(starts)]
+            )
             self._keys, self._values = [keys[starts]], [summed]
             self._pending = 0
 
@@ -73,7 +77,9 @@ def decimals(scaled: Ints, scale: int, present: Flags | None = None) -> pa.Array
     words[:, 0] = scaled
     words[:, 1] = scaled >> 63
     validity = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
-    return pa.Array.from_buffers(pa.decimal128(38, scale), len(scaled), [validity, pa.py_buffer(words.tobytes())])
+    return pa.Array.from_buffers(
+        pa.decimal128(38, scale), len(scaled), [validity, pa.py_buffer(words.tobytes())]
+    )
 
 
 def quotient9(dividend: Ints, divisor: Ints) -> Ints:

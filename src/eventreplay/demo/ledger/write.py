@@ -18,6 +18,7 @@ from eventreplay.demo.ledger.batchbook import BatchBook, FactoryDays, batch_rows
 from eventreplay.demo.ledger.cardbook import CardBook
 from eventreplay.demo.ledger.counts import Counts
 from eventreplay.demo.ledger.customers import Customers
+from eventreplay.demo.ledger.labels import Labels
 from eventreplay.demo.ledger.orderbook import OrderBook, Page
 from eventreplay.demo.ledger.sales import CURRENCIES, STATUSES, Closed, Sales, close, line_rows, order_rows
 from eventreplay.demo.ledger.sums import decimal_text
@@ -42,7 +43,8 @@ class _Books:
         self.customers = Customers()
         self.batches = BatchBook(history)
         self.factory = FactoryDays()
-        self.cards = None if history.cards is None else CardBook(history, history.cards)
+        self.cards = _read_cards(history)
+        self.labels = _labels(history, self.cards)
         self._amounts = np.zeros((CURRENCIES, 4), dtype=object)
         self._insured = 0
         self._statuses = np.zeros(len(STATUSES), dtype=np.int64)
@@ -53,8 +55,6 @@ class _Books:
         self.counts.record(self._history, plan)
         self.orders.record(plan)
         self.batches.record(plan)
-        if self.cards is not None:
-            self.cards.record(plan)
         self._settle(self._history.period_of_block(block + 1))
         return len(plan.position)
 
@@ -72,10 +72,9 @@ class _Books:
             "agg_manufacturing_daily": self.factory.daily(),
             "agg_defects_by_kind": self.factory.by_kind(),
         }
-        tables |= self._by_player()
+        tables |= {f"agg_demand_by_{name}": labels.rows(name) for name, labels in self.labels.items()}
         if self.cards is not None:
             tables["dim_card"] = self.cards.rows()
-            tables |= self._by_team(self.cards)
         for name, table in tables.items():
             pq.write_table(table, self._folder / f"{name}.parquet")
         return self._totals()
@@ -85,6 +84,8 @@ class _Books:
             closed = close(page)
             self.sales.add(closed)
             self.customers.add(closed)
+            for labels in self.labels.values():
+                labels.add(closed)
             self._total(page, closed)
             self._append("fct_orders", order_rows(closed))
             self._append("fct_order_lines", line_rows(closed, self._history.catalog.sku))
@@ -100,12 +101,19 @@ class _Books:
     def _total(self, page: Page, closed: Closed) -> None:
         currency = closed.head["currency"]
         self._statuses += np.bincount(closed.status, minlength=len(STATUSES))
-        columns = (closed.total["revenue4"], closed.total["discount4"], closed.total["tax9"], closed.head["refunded4"])
+        columns = (
+            closed.total["revenue4"],
+            closed.total["discount4"],
+            closed.total["tax9"],
+            closed.head["refunded4"],
+        )
         for at, column in enumerate(columns):
             for each in range(CURRENCIES):
                 self._amounts[each, at] += int(column[currency == each].sum())
         # Python integers: a sum of 38-digit values outgrows every integer column.
-        parts = [int(page.insured[part, page.placed & (page.head["insured_form"] > 0)].sum()) for part in range(4)]
+        parts = [
+            int(page.insured[part, page.placed & (page.head["insured_form"] > 0)].sum()) for part in range(4)
+        ]
         self._insured += sum(part * weight for part, weight in zip(parts, _INSURED_WEIGHTS, strict=True))
 
     def _totals(self) -> dict[str, object]:
@@ -127,23 +135,32 @@ class _Books:
             },
         }
 
-    def _by_player(self) -> dict[str, pa.Table]:
-        players = self._history.catalog.players
-        if players is None:
-            return {}
+
+def _labels(history: History, cards: CardBook | None) -> dict[str, Labels]:
+    """Players, and where cards are the history's own, teams: those the cards are left with in the end."""
+    found, skus = {}, len(history.catalog.price4)
+    players = history.catalog.players
+    if players is not None:
         sku = pc.list_parent_indices(players).to_numpy(zero_copy_only=False).astype(np.int64)
         encoded = pc.list_flatten(players).dictionary_encode()
         member: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         pairs = np.unique(np.stack([sku, member], axis=1), axis=0)
-        table = self.sales.demand_by("player", encoded.dictionary, pairs[:, 1], pairs[:, 0])
-        return {"agg_demand_by_player": table}
+        found["player"] = Labels(encoded.dictionary, pairs[:, 0], pairs[:, 1], skus)
+    if cards is not None and history.cards is not None:
+        known = cards.known()
+        team = history.cards.team_numbers(known, cards.version(known))
+        found["team"] = Labels(history.cards.teams, known, team, skus)
+    return found
 
-    def _by_team(self, cards: CardBook) -> dict[str, pa.Table]:
-        if self._history.cards is None:
-            return {}
-        sku = cards.known()
-        team = self._history.cards.team_numbers(sku, cards.version(sku))
-        return {"agg_demand_by_team": self.sales.demand_by("team", self._history.cards.teams, team, sku)}
+
+def _read_cards(history: History) -> CardBook | None:
+    """The cards as the history leaves them, read ahead: an order's team is that of the card in the end."""
+    if history.cards is None:
+        return None
+    book = CardBook(history, history.cards)
+    for block in range(history.blocks):
+        book.record(history.plan(block))
+    return book
 
 
 def write_ledger(
@@ -162,7 +179,9 @@ def write_ledger(
     orders close, so memory holds open orders (see `orderbook`), customers and sums only.
 
     Args:
-        seed, events, catalog: as given to `GeneratedSource`.
+        seed: as given to `GeneratedSource`.
+        events: as given to `GeneratedSource`.
+        catalog: as given to `GeneratedSource`.
         folder: made if missing; files of the same names are replaced.
         catalog_source: the source that releases the given catalog's cards, if a run captures it as well:
             its records are counted in.
