@@ -195,9 +195,10 @@ def _installing(point: metadata.EntryPoint, module: str) -> str:
     owner = _owner(point)[0]
     top = module.partition(".")[0]
     needed = _normal(_DISTRIBUTION_OF.get(top, top))
-    for extra, brought in _needs(point).items():
-        if needed in brought:
-            return f"Install it with: pip install '{owner}[{extra}]'."
+    bringing = {extra: len(brought) for extra, brought in _needs(point).items() if needed in brought}
+    if bringing:
+        # Of an extra and the larger ones that include it, the smallest.
+        return f"Install it with: pip install '{owner}[{min(bringing, key=lambda extra: bringing[extra])}]'."
     return f"{owner or 'Its distribution'} is installed incompletely: install it again."
 
 

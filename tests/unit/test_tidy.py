@@ -142,7 +142,7 @@ def swallowed_errors(path: Path, text: str) -> Iterator[str]:
 
 
 def walk(path: Path, text: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(text)) if path.suffix == ".py" else iter(())
+    return ast.walk(ast.parse(text, str(path))) if path.suffix == ".py" else iter(())
 
 
 def matches(pattern: str, text: str) -> Iterator[str]:
