@@ -23,12 +23,12 @@ app = typer.Typer(
         "eventreplay replay --log ./log --sink duckdb:///warehouse.duckdb --schemas sportscards",
         "eventreplay status --log ./log --sink duckdb:///warehouse.duckdb",
     )
-    + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged, 4 another writer was "
-    "first, 130 stopped. EVENTREPLAY_DEBUG=1 shows tracebacks.",
+    + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged, 4 another writer "
+    "was first, 130 stopped. EVENTREPLAY_DEBUG=1 shows tracebacks.",
 )
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - the callback's signature is typer's
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"eventreplay {version('eventreplay')}")
         raise typer.Exit

@@ -45,6 +45,15 @@ ReplayId = Annotated[
         "--replay-id", metavar="NAME", help="Whose checkpoints to use; default: live.", show_default=False
     ),
 ]
+Schemas = Annotated[
+    list[str] | None,
+    Option(
+        "--schemas",
+        metavar="NAME",
+        help="Schemas that payloads are written in; may be given several times. Default: all installed.",
+        show_default=False,
+    ),
+]
 MANY_ROWS = 100
 """Rows that a listing shows unless told otherwise."""
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+PIPE_CHARACTERS_MAX = 1000
+"""Width of a table where the output is no terminal."""
+
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 _UNSAFE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     code: f"\\u{code:04x}" for code in (*_BIDI, 0x2028, 0x2029)
@@ -65,7 +68,10 @@ def stdout_console() -> Console:
     """The terminal that results go to."""
     from rich.console import Console  # noqa: PLC0415 - scripts that ask for JSON need none of it
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    # A file or a pipe has no width: nothing is folded there.
+    return Console(highlight=False, soft_wrap=True, width=PIPE_CHARACTERS_MAX)
 
 
 def print_table(
@@ -81,7 +87,10 @@ def print_table(
     )
     to_right = set(right)
     for at, name in enumerate(columns):
-        table.add_column(Text(name), justify="right" if at in to_right else "left", overflow="fold")
+        is_number = at in to_right
+        table.add_column(
+            Text(name), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(shown(value)) for value in row))
     stdout_console().print(table)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from eventreplay.demo.report import page, write_report
-from eventreplay.demo.report.wording import amount, enum_name, percent, quotient, safe, size
+from eventreplay.demo.report import page
 
 HOSTILE = '<script>alert(1)</script> "Zoë" O\'Neil 🃏 </svg> {{ 7*7 }} \u202eevil &amp; ]]>'
 
@@ -23,7 +19,8 @@ CREATE SCHEMA RAW; CREATE SCHEMA MART;
 CREATE TABLE RAW.QUARANTINE AS SELECT * FROM (VALUES ('decode'), ('decode'), ('capture')) AS t(stage);
 CREATE TABLE MART.fct_orders AS
 WITH made AS (
-    SELECT i, DATE '2026-01-02' + (i * $days // $orders)::INTEGER AS order_date, hash(i) AS h FROM range($orders) AS t(i)
+    SELECT i, DATE '2026-01-02' + (i * $days // $orders)::INTEGER AS order_date, hash(i) AS h
+    FROM range($orders) AS t(i)
 )
 SELECT 'O-' || i AS order_id, 'C-' || (h % ($orders // 3))::VARCHAR AS customer_id, order_date,
     order_date + to_seconds((h % 86400)::BIGINT) AS placed_at,
@@ -33,8 +30,8 @@ SELECT 'O-' || i AS order_id, 'C-' || (h % ($orders // 3))::VARCHAR AS customer_
     (['shipped', 'shipped', 'shipped', 'shipped', 'paid', 'placed', 'refunded', 'cancelled'])
         [1 + (hash(i, 3) % 8)::INTEGER] AS status,
     CASE WHEN status = 'cancelled' THEN 0 ELSE 1 + hash(i, 4) % 4 END::BIGINT AS units_sold,
-    (units_sold * (100 + hash(i, 5) % 90000) * CASE currency_code WHEN 'JPY' THEN 100 ELSE 1 END / 100.0)::DECIMAL(38,4)
-        AS revenue,
+    CASE currency_code WHEN 'JPY' THEN 100 ELSE 1 END AS factor,
+    (units_sold * (100 + hash(i, 5) % 90000) * factor / 100.0)::DECIMAL(38,4) AS revenue,
     CASE WHEN status = 'refunded' THEN revenue ELSE 0 END::DECIMAL(38,4) AS refunded_amount,
     (revenue - refunded_amount)::DECIMAL(38,4) AS net_revenue
 FROM made;
@@ -42,7 +39,8 @@ CREATE TABLE MART.agg_revenue_daily AS
 SELECT order_date, currency_code, count(*) AS orders, sum(units_sold)::BIGINT AS units_sold,
     (sum(revenue) + 10)::DECIMAL(38,4) AS gross_amount, 10::DECIMAL(38,4) AS discount_amount,
     sum(revenue)::DECIMAL(38,4) AS revenue, sum(refunded_amount)::DECIMAL(38,4) AS refunded_amount,
-    sum(net_revenue)::DECIMAL(38,4) AS net_revenue, (sum(revenue)::DECIMAL(38,4) * 0.19::DECIMAL(3,2))::DECIMAL(38,9) AS tax_amount
+    sum(net_revenue)::DECIMAL(38,4) AS net_revenue,
+    (sum(revenue)::DECIMAL(38,4) * 0.19::DECIMAL(3,2))::DECIMAL(38,9) AS tax_amount
 FROM MART.fct_orders GROUP BY ALL;
 CREATE TABLE MART.agg_customer_purchases AS
 SELECT customer_id, currency_code, count(*) AS orders, sum(units_sold)::BIGINT AS units_sold,
@@ -50,7 +48,8 @@ SELECT customer_id, currency_code, count(*) AS orders, sum(units_sold)::BIGINT A
     (sum(revenue) / count(*))::DECIMAL(38,4) AS average_order_value
 FROM MART.fct_orders WHERE status <> 'cancelled' GROUP BY ALL;
 CREATE TABLE MART.dim_customer AS SELECT DISTINCT customer_id,
-    (['Zoë O''Neil', 'Max Müller', 'Ana Souza', '山田 花子', $hostile::VARCHAR])[1 + (hash(customer_id) % 5)::INTEGER] AS name
+    (['Zoë O''Neil', 'Max Müller', 'Ana Souza', '山田 花子', $hostile::VARCHAR])
+        [1 + (hash(customer_id) % 5)::INTEGER] AS customer_name
 FROM MART.fct_orders;
 CREATE TABLE MART.dim_card AS SELECT 'SKU-' || i AS sku FROM range(300) AS t(i);
 CREATE TABLE MART.agg_demand_by_player AS
@@ -60,26 +59,29 @@ SELECT CASE i WHEN 1 THEN $hostile::VARCHAR ELSE 'Player Number ' || i END AS pl
 FROM range(40) AS t(i), (VALUES ('USD'), ('EUR'), ('JPY'), ('CAD'), ('GBP')) AS c(currency_code);
 CREATE TABLE MART.agg_demand_by_team AS SELECT replace(player, 'Player', 'Team') AS team, * EXCLUDE (player)
 FROM MART.agg_demand_by_player;
-CREATE TABLE MART.agg_demand_by_sku AS SELECT replace(player, 'Player Number', 'SKU') AS sku, * EXCLUDE (player)
+CREATE TABLE MART.agg_demand_by_sku AS
+SELECT replace(player, 'Player Number', 'SKU') AS sku, player AS players, 'Chrome' AS set_name, '' AS parallel,
+    * EXCLUDE (player)
 FROM MART.agg_demand_by_player;
-CREATE TABLE MART.fct_batch_performance AS
-SELECT 'B-' || i AS batch_id, CASE i % 6 WHEN 5 THEN $hostile::VARCHAR ELSE 'L' || (1 + i % 6) END AS line,
-    DATE '2026-01-02' + (i * $days // ($days * 12))::INTEGER AS production_date, 'USD' AS currency_code,
-    500 AS planned, CASE WHEN i % 97 = 0 THEN NULL ELSE 500 - (hash(i) % 40)::BIGINT END AS produced,
-    (hash(i, 1) % (10 + 4 * (i % 6)))::BIGINT AS defects, coalesce(produced, 0) - defects AS good,
-    production_date::TIMESTAMP AS started_at,
-    CASE WHEN produced IS NOT NULL THEN production_date::TIMESTAMP + to_seconds(14400 + (hash(i, 2) % 7200)::BIGINT) END
-        AS finished_at,
+CREATE TEMP TABLE batches AS
+SELECT CASE i % 6 WHEN 5 THEN $hostile::VARCHAR ELSE 'L' || (1 + i % 6) END AS line,
+    DATE '2026-01-02' + (i // 12)::INTEGER AS production_date, 500 AS planned,
+    CASE WHEN i % 97 = 0 THEN '' ELSE 'USD' END AS currency_code,
+    CASE WHEN i % 97 = 0 THEN 0 ELSE 500 - (hash(i) % 40)::BIGINT END AS produced,
+    least(produced, (hash(i, 1) % (10 + 4 * (i % 6))))::BIGINT AS defects, produced - defects AS good,
+    CASE WHEN i % 97 = 0 THEN 0 ELSE 14400 + (hash(i, 2) % 7200)::BIGINT END AS production_seconds,
     (produced * 0.123456789)::DECIMAL(38,9) AS cost
 FROM range($days * 12) AS t(i);
 CREATE TABLE MART.agg_manufacturing_daily AS
 SELECT production_date, line, currency_code, count(*) AS batches, sum(planned)::BIGINT AS planned,
-    sum(produced)::BIGINT AS produced, sum(defects)::BIGINT AS defects, sum(good)::BIGINT AS good
-FROM MART.fct_batch_performance GROUP BY ALL;
+    sum(produced)::BIGINT AS produced, sum(defects)::BIGINT AS defects, sum(good)::BIGINT AS good,
+    sum(production_seconds)::DECIMAL(38,6) AS production_seconds, sum(cost)::DECIMAL(38,9) AS cost
+FROM batches GROUP BY ALL;
 CREATE TABLE MART.agg_defects_by_kind AS
 SELECT production_date, line, kind, (sum(defects) * share // 10)::BIGINT AS defects
-FROM MART.fct_batch_performance, (VALUES ('DEFECT_KIND_CENTERING', 4), ('DEFECT_KIND_SURFACE', 3),
-    ('DEFECT_KIND_CORNER', 2), ('DEFECT_KIND_PRINT', 1)) AS k(kind, share) GROUP BY production_date, line, kind, share;
+FROM batches, (VALUES ('DEFECT_KIND_CENTERING', 4), ('DEFECT_KIND_SURFACE', 3),
+    ('DEFECT_KIND_CORNER', 2), ('DEFECT_KIND_PRINT', 1)) AS k(kind, share)
+GROUP BY production_date, line, kind, share;
 """
 
 

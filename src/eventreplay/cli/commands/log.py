@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.options import MANY_ROWS, AsJson, ConfigFile, LogUrl, examples
+from eventreplay.cli.options import MANY_ROWS, AsJson, ConfigFile, LogUrl, Schemas, examples
 
 app = typer.Typer(
     help="Look at a log, prove that it is whole, remove what a crash left behind.", no_args_is_help=True
@@ -27,7 +27,7 @@ def ls(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False) -
     epilog=examples("eventreplay log check --log ./log", "eventreplay log check --log ./log --json || alert")
 )
 def check(log: LogUrl = None, config: ConfigFile = None, as_json: AsJson = False) -> int:
-    """Recompute every hash and name all that is damaged, missing or foreign; exit code 3 if there is damage."""
+    """Recompute every hash; name all that is damaged, missing or foreign; exit code 3 if any."""
     from eventreplay.cli.jobs import log as job  # noqa: PLC0415 - see the package
 
     return job.check(log, config, as_json=as_json)
@@ -42,7 +42,7 @@ def gc(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove what no commit names. Without --dry-run a writer that is at work is stopped; nothing of it is lost."""
+    """Remove what no commit names. Stops a writer that is at work, without loss."""
     from eventreplay.cli.jobs import log as job  # noqa: PLC0415 - see the package
 
     return job.gc(log, config, dry_run=dry_run, as_json=as_json)
@@ -60,12 +60,7 @@ def cat(
     ],
     offset: Annotated[int, typer.Option("--offset", min=0, help="First log_offset to show.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Events to show at most.")] = MANY_ROWS,
-    schemas: Annotated[
-        str | None,
-        typer.Option(
-            "--schemas", metavar="NAME", help="Schemas to decode payloads with.", show_default=False
-        ),
-    ] = None,
+    schemas: Schemas = None,
     log: LogUrl = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -73,4 +68,6 @@ def cat(
     """Show events as they are stored: the envelope, and the payload as hex and, where it decodes, as JSON."""
     from eventreplay.cli.jobs import cat as job  # noqa: PLC0415 - see the package
 
-    return job.run(log, config, partition, offset=offset, limit=limit, schemas=schemas, as_json=as_json)
+    return job.run(
+        log, config, partition, offset=offset, limit=limit, schemas=tuple(schemas or ()), as_json=as_json
+    )

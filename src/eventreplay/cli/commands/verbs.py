@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, ReplayId, SinkUrl, Workers, examples
+from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, ReplayId, Schemas, SinkUrl, Workers, examples
 
 _OPTION_HELP = "An option of the plugin, as NAME=VALUE; may be given several times."
 
@@ -79,12 +79,7 @@ def replay(
     log: LogUrl = None,
     sink: SinkUrl = None,
     replay_id: ReplayId = None,
-    schemas: Annotated[
-        str | None,
-        typer.Option(
-            "--schemas", metavar="NAME", help="The schemas that payloads are written in.", show_default=False
-        ),
-    ] = None,
+    schemas: Schemas = None,
     workers: Workers = None,
     accept_codec_change: Annotated[
         bool,
@@ -102,7 +97,7 @@ def replay(
         log=log,
         sink=sink,
         replay_id=replay_id,
-        schemas=schemas,
+        schemas=tuple(schemas or ()),
         workers=workers,
         accept_codec_change=accept_codec_change,
         config=config,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from eventreplay.cli.jobs import assembly
+from eventreplay.cli.jobs import assembly, decoding
 from eventreplay.cli.screen import plain, print_json, print_line, visible
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec
@@ -25,7 +25,7 @@ def run(
     *,
     offset: int,
     limit: int,
-    schemas: str | None,
+    schemas: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Show up to `limit` events of `partition` from `offset` on."""
@@ -36,7 +36,7 @@ def run(
             hint=f"It has: {', '.join(log.partitions()) or 'none yet'}.",
             partition=partition,
         )
-    codec = assembly.codec_if_any(schemas, config)
+    codec = decoding.codec_of(schemas, assembly.settings_of(config))
     events = [_facts(row, decoded) for row, decoded in _rows(log, partition, offset, limit, codec)]
     if as_json:
         print_json({"log": log.url, "partition": partition, "events": events})
@@ -48,7 +48,7 @@ def run(
 
 
 def _rows(
-    log: Log, partition: str, offset: int, limit: int, codec: Codec | None
+    log: Log, partition: str, offset: int, limit: int, codec: Codec
 ) -> Iterator[tuple[Mapping[str, object], str | None]]:
     reader = log.reader(partition)
     for ref in reader.segments(None if offset == 0 else offset - 1, offset + limit - 1):
@@ -59,13 +59,12 @@ def _rows(
             yield from zip(batch.to_pylist(), _decoded(batch, codec), strict=True)
 
 
-def _decoded(batch: pa.RecordBatch, codec: Codec | None) -> list[str | None]:
+def _decoded(batch: pa.RecordBatch, codec: Codec) -> list[str | None]:
     """The payloads as canonical JSON text; None where they do not decode."""
     texts: list[str | None] = [None] * batch.num_rows
-    if codec is not None:
-        decoded = codec.decode(batch)
-        for row, text in zip(decoded.rows.to_pylist(), decoded.payload.to_pylist(), strict=True):
-            texts[row] = text
+    decoded = codec.decode(batch)
+    for row, text in zip(decoded.rows.to_pylist(), decoded.payload.to_pylist(), strict=True):
+        texts[row] = text
     return texts
 
 
@@ -73,7 +72,8 @@ def _facts(row: Mapping[str, object], decoded: str | None) -> dict[str, object]:
     payload = row["payload"]
     headers = row["headers"]
     facts = {**row, "headers": dict(headers if isinstance(headers, (list, dict)) else ())}
-    facts["payload_json"] = None if decoded is None else json.loads(decoded, parse_float=str)
+    # The canonical text itself: parsed and printed again, its numbers could come out as others.
+    facts["payload_json"] = decoded
     facts["payload_bytes"] = len(payload) if isinstance(payload, bytes) else 0
     shown = plain(facts)
     assert isinstance(shown, dict)  # noqa: S101 - a mapping stays one
@@ -97,7 +97,7 @@ def _show(event: Mapping[str, object]) -> None:
     rest = f"… ({event['payload_bytes']:,} bytes)" if len(digits) > HEX_SHOWN_MAX else ""
     print_line(f"  payload: {digits[:HEX_SHOWN_MAX]}{rest}")
     if event["payload_json"] is not None:
-        print_line(f"  decoded: {_text(event['payload_json'])}")
+        print_line(f"  decoded: {event['payload_json']}")
     print_line(f"  payload_sha256: {event['payload_sha256']}")
     print_line()
 

@@ -13,6 +13,8 @@ from eventreplay.cli.progress import StderrScreen, duration_text
 from eventreplay.cli.screen import print_json, print_line, print_table, size_text
 from eventreplay.demo.pipeline import DemoOptions, run_demo
 
+__all__ = ["DemoOptions", "run"]
+
 FAILED = 1
 
 

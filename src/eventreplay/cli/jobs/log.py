@@ -22,7 +22,7 @@ def ls(url: str | None, config: Path | None, *, as_json: bool) -> int:
     if as_json:
         print_json({"log": log.url, "sha256": log.sha256(), "partitions": partitions})
         return 0
-    columns = ("partition", "commits", "events", "quarantined", "size", "source", "position", "head")
+    columns = ("partition", "commits", "events", "quarantined", "size", "position", "head")
     rows = [
         (
             facts["partition"],
@@ -30,13 +30,12 @@ def ls(url: str | None, config: Path | None, *, as_json: bool) -> int:
             facts["events"],
             facts["quarantined"],
             size_text(int(str(facts["bytes"]))),
-            facts["source"],
             facts["position"],
-            None if facts["head_sha256"] is None else f"{str(facts['head_sha256'])[:16]}…",
+            None if facts["head_sha256"] is None else f"{str(facts['head_sha256'])[:12]}…",
         )
         for facts in partitions
     ]
-    print_table(f"Log {log.url}", columns, rows, right=(1, 2, 3, 4, 6))
+    print_table(f"Log {log.url}", columns, rows, right=(1, 2, 3, 4, 5))
     print_line(f"sha256 over all heads: {log.sha256()}")
     return 0
 
@@ -75,7 +74,7 @@ def check(url: str | None, config: Path | None, *, as_json: bool) -> int:
     total = report.total
     print_line(
         f"{total.commits:,} commits, {total.segments:,} segments, {total.events:,} events, "
-        f"{total.quarantined:,} quarantined, {size_text(total.bytes)} in {len(report.partitions):,} partitions"
+        f"{total.quarantined:,} quarantined, {size_text(total.bytes)}, {len(report.partitions):,} partitions"
     )
     for title, findings in (("Damage", report.findings), ("Worth knowing", report.notes)):
         if findings:

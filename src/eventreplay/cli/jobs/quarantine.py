@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
@@ -12,8 +12,8 @@ from eventreplay.cli.screen import plain, print_json, print_line, print_table, v
 from eventreplay.errors import ConfigError
 from eventreplay.sinks.duckdb_tables import connect, driver_errors
 
-if TYPE_CHECKING:
-    import duckdb
+Connection = Any
+"""A DuckDB connection; the driver has one door, which is not here."""
 
 STAGES = ("capture", "decode", "staging")
 CONFLICTS = "stg_events__conflicts"
@@ -23,9 +23,9 @@ HEX_SHOWN_MAX = 512
 """Hex digits of a payload on a terminal; JSON output has all of them."""
 
 _COLUMNS = (
-    "stage, log_partition, log_offset, event_id, event_type, stream_id, source, source_position, occurred_at,"
-    " recorded_at, content_type, headers, payload, payload_sha256, error_code, error_message, decoder_fingerprint,"
-    " quarantined_at"
+    "stage, log_partition, log_offset, event_id, event_type, stream_id, source, source_position,"
+    " occurred_at, recorded_at, content_type, headers, payload, payload_sha256, error_code, error_message,"
+    " decoder_fingerprint, quarantined_at"
 )
 
 
@@ -54,7 +54,7 @@ def ls(warehouse: Path | None, config: Path | None, *, as_json: bool) -> int:
     return 0
 
 
-def counts(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def counts(connection: Connection) -> list[dict[str, Any]]:
     """What is quarantined, by stage, code and type, in this order; conflicts of STAGING are among it."""
     with driver_errors("Counting the quarantine"):
         rows = connection.execute(
@@ -80,11 +80,11 @@ def show(warehouse: Path | None, config: Path | None, wanted: Wanted, *, as_json
     return 0
 
 
-def page(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> list[dict[str, Any]]:
+def page(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
     """Records in log order, payloads as bytes."""
     with driver_errors("Reading the quarantine"):
         found = connection.execute(
-            f"SELECT {_COLUMNS} FROM ({_union(connection)})"  # noqa: S608 - our own names
+            f"SELECT {_COLUMNS}, payload_json FROM ({_union(connection)})"  # noqa: S608 - our own names
             " WHERE ($stage IS NULL OR stage = $stage) AND ($code IS NULL OR error_code = $code)"
             " ORDER BY log_partition, stage, log_offset LIMIT $limit OFFSET $skip",
             {
@@ -99,23 +99,25 @@ def page(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> list[dict[str
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _union(connection: duckdb.DuckDBPyConnection) -> str:
-    """RAW.QUARANTINE, and beside it the conflicting events that STAGING set apart, if it was built."""
-    query = f"SELECT {_COLUMNS} FROM RAW.QUARANTINE"  # noqa: S608 - our own names
-    built = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE lower(schema_name) = 'staging' AND lower(table_name) = ?",
+def _union(connection: Connection) -> str:
+    """RAW.QUARANTINE, and beside it the conflicting events that STAGING set apart, if it was built.
+
+    Of those RAW has the decoded payload only; their original bytes are in the log, as of every event.
+    """
+    query = f"SELECT {_COLUMNS}, NULL::VARCHAR AS payload_json FROM RAW.QUARANTINE"  # noqa: S608 - our own names
+    (built,) = connection.execute(
+        "SELECT count(*) FROM information_schema.tables"
+        " WHERE lower(table_schema) = 'staging' AND lower(table_name) = ?",
         [CONFLICTS],
     ).fetchone()
-    if built == (0,):
+    if not built:
         return query
     return f"""
         {query} UNION ALL BY NAME
-        SELECT 'staging' AS stage, event.log_partition, event.log_offset, event.event_id, event.event_type,
-            event.stream_id, event.source, event.source_position, event.occurred_at, event.recorded_at,
-            event.content_type, event.headers, encode(event.payload::VARCHAR) AS payload, event.payload_sha256,
-            '{CONFLICT_CODE}' AS error_code,
-            'An earlier event has this id and another payload.' AS error_message,
-            '' AS decoder_fingerprint, event.inserted_at AS quarantined_at
+        SELECT 'staging' AS stage, '{CONFLICT_CODE}' AS error_code,
+            'An earlier event has this id and another payload.' AS error_message, '' AS decoder_fingerprint,
+            event.* EXCLUDE (payload_type, event_hash, payload, inserted_at),
+            event.payload::VARCHAR AS payload_json, event.inserted_at AS quarantined_at
         FROM STAGING.{CONFLICTS} AS conflict
         JOIN RAW.EVENTS AS event USING (log_partition, log_offset)"""  # noqa: S608 - our own names
 
@@ -135,8 +137,13 @@ def _show(record: dict[str, Any]) -> None:
     ):
         if record[name] not in (None, "", "{}"):
             print_line(f"  {name}: {visible(plain(record[name]))}")
-    payload: bytes = record["payload"] or b""
-    digits = payload.hex()
-    rest = f"… ({len(payload):,} bytes)" if len(digits) > HEX_SHOWN_MAX else ""
-    print_line(f"  payload: {digits[:HEX_SHOWN_MAX]}{rest}")
+    if record["payload_json"] is not None:
+        print_line(f"  decoded: {record['payload_json']}")
+        place = f"{record['log_partition']} --offset {record['log_offset']} --limit 1"
+        print_line(f"  original bytes: eventreplay log cat {place}")
+    else:
+        payload: bytes = record["payload"] or b""
+        digits = payload.hex()
+        rest = f"… ({len(payload):,} bytes)" if len(digits) > HEX_SHOWN_MAX else ""
+        print_line(f"  payload: {digits[:HEX_SHOWN_MAX]}{rest}")
     print_line()

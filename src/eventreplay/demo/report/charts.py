@@ -44,7 +44,7 @@ _LEFT_PX = 40
 _CONFIG: Spec = {
     "background": None,
     "font": "Arial",
-    "padding": 0,
+    "padding": {"left": 0, "right": 1, "top": 4, "bottom": 5},
     "view": {"stroke": None},
     "axis": {
         "labelColor": "var(--muted)",

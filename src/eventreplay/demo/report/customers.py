@@ -22,7 +22,7 @@ def customers(connection: duckdb.DuckDBPyConnection) -> View | None:
         return None
     bars = []
     for row in spread:
-        name = "10+" if row["orders"] == 10 else str(row["orders"])  # noqa: PLR2004 - the query caps at 10
+        name = "10+" if row["orders"] == 10 else str(row["orders"])
         tip = f"{name} orders: {whole(row['customers'])} customers"
         bars.append({"name": name, "value": row["customers"], "text": whole(row["customers"]), "tip": tip})
     top: dict[str, list[View]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from eventreplay.demo.report import charts, queries
@@ -28,7 +27,7 @@ View = dict[str, Any]
 KIND = "DEFECT_KIND_"
 PANEL_CHARACTERS_MAX = 17
 """Longest name of a line that fits over its panel."""
-_MICROSECONDS_PER_HOUR = 3_600_000_000
+SECONDS_PER_HOUR = 3_600
 
 
 def factory(connection: duckdb.DuckDBPyConnection) -> View:
@@ -48,15 +47,15 @@ def _lines(connection: duckdb.DuckDBPyConnection) -> list[View]:
 
 
 def _line(row: Row, costs: list[str]) -> View:
-    hourly = quotient(Decimal(row["finished_produced"] or 0) * _MICROSECONDS_PER_HOUR, row["busy_us"] or 0, 1)
+    hourly = quotient(row["produced"] * SECONDS_PER_HOUR, row["production_seconds"], 1)
     return {
         "line": safe(row["line"]),
         "batches": whole(row["batches"]),
         "planned": whole(row["planned"]),
-        "produced": whole(row["produced"] or 0),
-        "good": whole(row["good"] or 0),
-        "defect_rate": percent(row["defects"] or 0, row["produced"] or 0),
-        "efficiency": percent(row["good"] or 0, row["planned"] or 0),
+        "produced": whole(row["produced"]),
+        "good": whole(row["good"]),
+        "defect_rate": percent(row["defects"], row["produced"]),
+        "efficiency": percent(row["good"], row["planned"]),
         "throughput": NOT_THERE if hourly is None else f"{hourly:,f}",
         "costs": costs,
     }
@@ -75,7 +74,7 @@ def _line_charts(connection: duckdb.DuckDBPyConnection) -> View | None:
         ("efficiency", "Efficiency over 7 days", ".0~%", "var(--c3)"),
     )
     drawn = []
-    for name, title, number, colour in measures:
+    for name, heading, number, colour in measures:
         points = [
             {
                 "panel": panels[row["line"]],
@@ -87,9 +86,9 @@ def _line_charts(connection: duckdb.DuckDBPyConnection) -> View | None:
         spec = charts.lines_by_panel(points, number=number, colour=colour, from_zero=name != "efficiency")
         drawn.append(
             {
-                "title": title,
+                "title": heading,
                 "note": "The scale does not begin at zero." if name == "efficiency" else "",
-                "chart": charts.drawn(spec, f"{title}, by day, a panel for each production line."),
+                "chart": charts.drawn(spec, f"{heading}, by day, a panel for each production line."),
             }
         )
     return {"charts": drawn, "days": [_line_day(row) for row in found if row["batches"] is not None]}

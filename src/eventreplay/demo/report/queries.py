@@ -27,9 +27,9 @@ SELECT
     (SELECT coalesce(sum(units_sold), 0)::HUGEINT FROM MART.fct_orders) AS units_sold,
     (SELECT count(*) FROM MART.dim_customer) AS customers,
     (SELECT count(*) FROM MART.dim_card) AS cards,
-    (SELECT coalesce(sum(produced), 0)::HUGEINT FROM MART.fct_batch_performance) AS produced,
-    (SELECT coalesce(sum(defects), 0)::HUGEINT FROM MART.fct_batch_performance) AS defects,
-    (SELECT count(*) FROM MART.fct_batch_performance) AS batches
+    (SELECT coalesce(sum(produced), 0)::HUGEINT FROM MART.agg_manufacturing_daily) AS produced,
+    (SELECT coalesce(sum(defects), 0)::HUGEINT FROM MART.agg_manufacturing_daily) AS defects,
+    (SELECT coalesce(sum(batches), 0)::HUGEINT FROM MART.agg_manufacturing_daily) AS batches
 """
 
 CURRENCIES = """
@@ -43,10 +43,12 @@ FROM MART.agg_revenue_daily GROUP BY ALL ORDER BY orders DESC, currency_code
 REVENUE_BY_DAY = """
 WITH span AS (SELECT min(order_date) AS first, max(order_date) AS last FROM MART.agg_revenue_daily),
 days AS (SELECT unnest(generate_series(first, last, INTERVAL 1 DAY))::DATE AS order_date FROM span),
-grid AS (SELECT order_date, currency_code FROM days, (SELECT DISTINCT currency_code FROM MART.agg_revenue_daily))
+currencies AS (SELECT DISTINCT currency_code FROM MART.agg_revenue_daily),
+grid AS (SELECT order_date, currency_code FROM days, currencies)
 SELECT order_date, currency_code, coalesce(revenue, 0)::DECIMAL(38, 4) AS revenue,
     coalesce(net_revenue, 0)::DECIMAL(38, 4) AS net_revenue, coalesce(orders, 0) AS orders,
-    CASE WHEN count(*) OVER week = 7 THEN sum(coalesce(revenue, 0)::DECIMAL(38, 4)) OVER week END AS week_revenue
+    CASE WHEN count(*) OVER week = 7 THEN sum(coalesce(revenue, 0)::DECIMAL(38, 4)) OVER week END
+        AS week_revenue
 FROM grid LEFT JOIN MART.agg_revenue_daily USING (order_date, currency_code)
 WINDOW week AS (PARTITION BY currency_code ORDER BY order_date ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
 ORDER BY currency_code, order_date
@@ -63,8 +65,8 @@ FROM MART.fct_orders GROUP BY ALL ORDER BY ALL
 
 # Units may be added over currencies, amounts may not: those come apart, in DEMAND_AMOUNTS.
 DEMAND = """
-SELECT {key} AS name, sum(units_sold)::HUGEINT AS units_sold, sum(orders)::HUGEINT AS orders
-FROM MART.{table} GROUP BY ALL HAVING sum(units_sold) > 0 ORDER BY units_sold DESC, name LIMIT {top}
+SELECT {key} AS name, {about} AS about, sum(units_sold)::HUGEINT AS units_sold, sum(orders)::HUGEINT AS orders
+FROM MART.{table} GROUP BY {key} HAVING sum(units_sold) > 0 ORDER BY units_sold DESC, name LIMIT {top}
 """
 DEMAND_AMOUNTS = """
 SELECT {key} AS name, currency_code, sum(revenue) AS revenue
@@ -72,6 +74,10 @@ FROM MART.{table} SEMI JOIN (SELECT unnest($names::VARCHAR[]) AS {key}) USING ({
 GROUP BY ALL HAVING sum(revenue) <> 0 ORDER BY name, currency_code
 """
 DEMAND_TABLES = {"sku": "agg_demand_by_sku", "player": "agg_demand_by_player", "team": "agg_demand_by_team"}
+DEMAND_ABOUT = {
+    "sku": "concat_ws(' · ', nullif(max(players), ''), nullif(max(set_name), ''), nullif(max(parallel), ''))"
+}
+"""What says more about a name than the name does; the same in each currency."""
 
 CUSTOMERS_BY_CURRENCY = """
 SELECT currency_code, count(*) AS customers, sum(orders)::HUGEINT AS orders,
@@ -84,11 +90,13 @@ ORDERS_PER_CUSTOMER = """
 WITH counted AS (
     SELECT customer_id, sum(orders)::BIGINT AS orders FROM MART.agg_customer_purchases GROUP BY ALL
 )
-SELECT least(orders, 10) AS orders, count(*) AS customers FROM counted WHERE orders > 0 GROUP BY ALL ORDER BY ALL
+SELECT least(orders, 10) AS orders, count(*) AS customers
+FROM counted WHERE orders > 0 GROUP BY ALL ORDER BY ALL
 """
 
 TOP_CUSTOMERS = """
-SELECT currency_code, customer_id, name, purchase.orders AS orders, units_sold, net_revenue, average_order_value
+SELECT currency_code, customer_id, customer_name AS name, purchase.orders AS orders, units_sold, net_revenue,
+    average_order_value
 FROM MART.agg_customer_purchases AS purchase LEFT JOIN MART.dim_customer USING (customer_id)
 QUALIFY row_number() OVER (PARTITION BY currency_code ORDER BY net_revenue DESC, customer_id) <= $top
 ORDER BY currency_code, net_revenue DESC, customer_id
@@ -96,7 +104,8 @@ ORDER BY currency_code, net_revenue DESC, customer_id
 
 NEW_AND_RETURNING = """
 WITH numbered AS (
-    SELECT order_date, row_number() OVER (PARTITION BY customer_id ORDER BY placed_at, order_id) = 1 AS is_first
+    SELECT order_date,
+        row_number() OVER (PARTITION BY customer_id ORDER BY placed_at, order_id) = 1 AS is_first
     FROM MART.fct_orders
 )
 SELECT date_trunc('week', order_date)::DATE AS week, count(*) FILTER (is_first) AS first_orders,
@@ -105,16 +114,15 @@ FROM numbered GROUP BY ALL ORDER BY ALL
 """
 
 LINES = """
-SELECT line, count(*) AS batches, sum(planned)::HUGEINT AS planned, sum(produced)::HUGEINT AS produced,
-    sum(defects)::HUGEINT AS defects, sum(good)::HUGEINT AS good,
-    sum(produced) FILTER (finished_at IS NOT NULL)::HUGEINT AS finished_produced,
-    sum(date_diff('microsecond', started_at, finished_at))::HUGEINT AS busy_us
-FROM MART.fct_batch_performance GROUP BY ALL ORDER BY line
+SELECT line, sum(batches)::HUGEINT AS batches, sum(planned)::HUGEINT AS planned,
+    sum(produced)::HUGEINT AS produced, sum(defects)::HUGEINT AS defects, sum(good)::HUGEINT AS good,
+    sum(production_seconds) AS production_seconds
+FROM MART.agg_manufacturing_daily GROUP BY ALL ORDER BY line
 """
 
 LINE_COSTS = """
-SELECT line, currency_code, sum(cost) AS cost FROM MART.fct_batch_performance
-WHERE cost IS NOT NULL GROUP BY ALL ORDER BY ALL
+SELECT line, currency_code, sum(cost) AS cost FROM MART.agg_manufacturing_daily
+GROUP BY ALL HAVING sum(cost) <> 0 ORDER BY ALL
 """
 
 LINES_BY_DAY = """

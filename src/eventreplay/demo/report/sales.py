@@ -16,8 +16,8 @@ from eventreplay.demo.report.wording import (
     money,
     percent,
     quotient,
-    short_names,
     safe,
+    short_names,
     whole,
 )
 
@@ -91,7 +91,7 @@ def _revenue(connection: duckdb.DuckDBPyConnection) -> list[View]:
         of_currency.setdefault(row["currency_code"], []).append(row)
     most_ordered = [row["currency_code"] for row in rows(connection, queries.CURRENCIES)]
     return [
-        _revenue_in(code, of_currency[code], _spans(at, len(most_ordered)))
+        _revenue_in(code, of_currency[code], spans=_spans(at, len(most_ordered)))
         for at, code in enumerate(most_ordered)
     ]
 
@@ -101,7 +101,7 @@ def _spans(at: int, count: int) -> bool:
     return at == 0 and count % 2 == 1
 
 
-def _revenue_in(code: str, found: Sequence[Row], spans: bool) -> View:
+def _revenue_in(code: str, found: Sequence[Row], *, spans: bool) -> View:
     points, table = [], []
     for row in found:
         mean = None if row["week_revenue"] is None else quotient(row["week_revenue"], 7, 2)
@@ -164,7 +164,12 @@ def _in_order(found: Iterable[str], known: Sequence[str]) -> list[str]:
 def _demand(connection: duckdb.DuckDBPyConnection, key: str) -> View:
     """The most wanted by units; revenue beside it, one amount a currency."""
     table = queries.DEMAND_TABLES[key]
-    top = rows(connection, queries.DEMAND.format(key=key, table=table, top=queries.TOP_COUNT))
+    top = rows(
+        connection,
+        queries.DEMAND.format(
+            key=key, table=table, about=queries.DEMAND_ABOUT.get(key, "''"), top=queries.TOP_COUNT
+        ),
+    )
     names = [row["name"] for row in top]
     revenue: dict[str, list[str]] = {}
     for row in (
@@ -177,6 +182,7 @@ def _demand(connection: duckdb.DuckDBPyConnection, key: str) -> View:
         "rows": [
             {
                 "name": safe(row["name"]),
+                "about": safe(row["about"]),
                 "units": whole(row["units_sold"]),
                 "orders": whole(row["orders"]),
                 "width": _width(row["units_sold"], most),

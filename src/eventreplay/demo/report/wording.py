@@ -12,10 +12,8 @@ _WIDE = Context(prec=76, rounding=ROUND_HALF_UP)
 _FRACTION_MIN = {"JPY": 0, "KRW": 0}
 """Digits after the point that an amount has at least; 2 where nothing is said."""
 
-_REPLACED = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
-_REPLACED |= {
-    code: "\ufffd" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
-}
+_REPLACED = dict.fromkeys((*range(32), *range(127, 160), 65534, 65535), "�")
+_REPLACED |= dict.fromkeys((*range(8234, 8239), *range(8294, 8298), *range(55296, 57344)), "�")
 NOT_THERE = "–"
 
 
@@ -100,7 +98,7 @@ def size(count_bytes: int) -> str:
     """Bytes for people, in units of 1000."""
     amount_left = Decimal(count_bytes)
     for unit in ("B", "kB", "MB", "GB"):
-        if amount_left < 1000:  # noqa: PLR2004 - the unit's own step
+        if amount_left < 1000:
             return f"{amount_left} {unit}" if unit == "B" else f"{amount_left:.1f} {unit}"
         amount_left /= 1000
     return f"{amount_left:,.1f} TB"

@@ -1,0 +1,173 @@
+"""Puts the parts together that a command names: settings, log, source, sink, codec."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from eventreplay import registry
+from eventreplay.config import Settings, load_settings
+from eventreplay.errors import ConfigError
+from eventreplay.interfaces import QueueSource, Sink, Source
+from eventreplay.log import Log
+
+FILES, DUCKDB = "files", "duckdb"
+"""The source that a plain path means; the sink whose tables the command line can look into."""
+
+
+def settings_of(config: Path | None, **arguments: object) -> Settings:
+    """The settings that hold, with what was given on the command line over all else."""
+    return load_settings(config, arguments=arguments)
+
+
+def log_of(url: str | None, config: Path | None) -> Log:
+    """The log that the command line or the settings name, whether it is there or not."""
+    return Log.open(settings_of(config, log_url=url).log_url)
+
+
+def existing_log(url: str | None, config: Path | None) -> Log:
+    """A log to read.
+
+    Raises:
+        ConfigError: there is none; a misspelt place must not look like an empty log.
+    """
+    log = log_of(url, config)
+    if not log.exists():
+        raise no_log(log.url)
+    return log
+
+
+def no_log(url: str) -> ConfigError:
+    """There is no log at `url`."""
+    return ConfigError(
+        f"There is no log at {url}.",
+        hint="Name it by --log, log_url in eventreplay.toml or EVENTREPLAY_LOG_URL; a capture begins one.",
+        log=url,
+    )
+
+
+def source_of(
+    spec: str, options: Iterable[str], *, exists: Callable[[str], bool] | None = None
+) -> Source | QueueSource:
+    """The source that `spec` means: `NAME:PLACE`, the `NAME` of a source, or a path of files.
+
+    Args:
+        spec: as typed.
+        options: `NAME=VALUE` each; they become arguments of the source's class, by its annotations.
+        exists: whether a path is there; the file system is asked unless it is given.
+    """
+    known = {plugin.name for plugin in registry.plugins(probe=False) if plugin.kind == "source"}
+    name, colon, place = spec.partition(":")
+    if colon and name in known:
+        return _made(name, [place], options)
+    is_path = (exists or _is_path)(spec)
+    if spec in known and not is_path:
+        return _made(spec, [], options)
+    if is_path or re.search(r"[/*?\[]", spec):
+        return _made(FILES, [spec], options)
+    raise ConfigError(
+        f"{spec!r} is neither a path nor the name of a source.",
+        hint=f"Installed sources: {', '.join(sorted(known)) or 'none'}; give a path, NAME or NAME:PLACE.",
+    )
+
+
+def _is_path(text: str) -> bool:
+    return Path(text).exists()
+
+
+def _made(name: str, places: list[str], options: Iterable[str]) -> Source | QueueSource:
+    make = registry.load("source", name)
+    arguments = _arguments(name, make, options)
+    try:
+        return make(*places, **arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"The source {name!r} cannot be made from what was given.",
+            hint=f"It takes: {_takes(make)}. Give a place as {name}:PLACE, the rest as --option NAME=VALUE.",
+            source=name,
+        ) from error
+
+
+def _takes(make: Callable[..., object]) -> str:
+    return ", ".join(inspect.signature(make).parameters) or "nothing"
+
+
+def _arguments(name: str, make: Callable[..., object], options: Iterable[str]) -> dict[str, object]:
+    """`NAME=VALUE` as arguments; a value may be a secret, so no message shows one."""
+    hints = _hints(make)
+    parameters = inspect.signature(make).parameters
+    arguments: dict[str, object] = {}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals or key not in parameters:
+            what = f"{key!r}" if equals else "An option without '='"
+            raise ConfigError(
+                f"{what} is no option of the source {name!r}.",
+                hint=f"Write NAME=VALUE; it takes: {_takes(make)}.",
+                source=name,
+            )
+        arguments[key] = _value(key, text, hints.get(key))
+    return arguments
+
+
+def _hints(make: Callable[..., object]) -> Mapping[str, object]:
+    target = make.__init__ if inspect.isclass(make) else make
+    try:
+        return typing.get_type_hints(target)
+    except NameError:
+        # Annotations that exist for type checkers only: the values stay text.
+        return {}
+
+
+def _value(key: str, text: str, hint: object) -> object:
+    kinds = {hint, *typing.get_args(hint)}
+    if bool in kinds:
+        if text.lower() not in {"true", "false"}:
+            raise ConfigError(f"The option {key} is neither true nor false.", hint="Write true or false.")
+        return text.lower() == "true"
+    for kind, form, meant in (
+        (int, r"-?[0-9]{1,18}", "a whole number"),
+        (float, r"-?[0-9]{1,15}(\.[0-9]{1,15})?", "a number"),
+    ):
+        if kind in kinds:
+            if not re.fullmatch(form, text):
+                raise ConfigError(f"The option {key} is not {meant}.", hint="Digits only, such as 100.")
+            return kind(text)
+    return text
+
+
+def sink_of(settings: Settings, now: Callable[[], datetime]) -> Sink:
+    """The sink that `sink_url` names; made of the place behind `name://` and the clock for its timestamps."""
+    name, _, _ = settings.sink_url.partition("://")
+    return registry.load("sink", name)(place_of(settings.sink_url), clock=now)
+
+
+def place_of(url: str) -> str:
+    """What follows `name:///`; `duckdb:////a/w.duckdb` is absolute, `duckdb:///w.duckdb` is relative."""
+    return url.partition("://")[2].removeprefix("/")
+
+
+def warehouse_file(path: Path | None, config: Path | None) -> Path:
+    """The DuckDB file to look into: the one given, or the sink of the settings.
+
+    Raises:
+        ConfigError: it is not there, or the sink is another kind of warehouse.
+    """
+    if path is None:
+        url = settings_of(config).sink_url
+        if not url.startswith(f"{DUCKDB}://"):
+            raise ConfigError(
+                "The sink of the settings is not a DuckDB file.", hint="Name one with --warehouse PATH."
+            )
+        path = Path(place_of(url))
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no warehouse at {path}.",
+            hint="Give its place with --warehouse, or sink_url in eventreplay.toml; a replay makes one.",
+            path=str(path),
+        )
+    return path

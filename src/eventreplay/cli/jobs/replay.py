@@ -1,0 +1,65 @@
+"""The work of `replay`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from eventreplay.cli.jobs import assembly, decoding
+from eventreplay.cli.progress import progress
+from eventreplay.cli.screen import print_json, print_line
+from eventreplay.replay import replay
+
+
+@frozen(kw_only=True)
+class ReplayRequest:
+    """What was typed; None: the settings decide."""
+
+    log: str | None
+    sink: str | None
+    replay_id: str | None
+    schemas: tuple[str, ...]
+    workers: int | None
+    accept_codec_change: bool
+    config: Path | None
+
+
+def run(request: ReplayRequest, *, as_json: bool) -> int:
+    """Replay, and say what was loaded."""
+    settings = assembly.settings_of(
+        request.config,
+        log_url=request.log,
+        sink_url=request.sink,
+        replay_id=request.replay_id,
+        workers=request.workers,
+    )
+    log = assembly.existing_log(settings.log_url, request.config)
+    codec = decoding.codec_of(request.schemas, settings)
+    sink = assembly.sink_of(settings, lambda: datetime.now(UTC))
+    try:
+        with progress(f"replay {settings.replay_id}", "events") as report:
+            receipt = replay(
+                log,
+                sink,
+                codec,
+                replay_id=settings.replay_id,
+                batch_rows_max=settings.batch_rows_max,
+                workers=settings.workers,
+                accept_codec_change=request.accept_codec_change,
+                progress=report,
+            )
+    finally:
+        sink.close()
+    if as_json:
+        print_json({"log": log.url, **asdict(receipt)})
+        return 0
+    if not receipt.commits:
+        print_line(f"Replay {receipt.replay_id} is up to date; nothing was loaded.")
+        return 0
+    print_line(
+        f"{receipt.read:,} read = {receipt.loaded:,} loaded + {receipt.quarantined:,} quarantined, "
+        f"in {receipt.commits:,} commits of replay {receipt.replay_id}."
+    )
+    return 0

@@ -1,0 +1,85 @@
+"""The work of `status`: the log's heads against the sink's checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eventreplay.cli.jobs import assembly, quarantine
+from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
+from eventreplay.errors import ConfigError
+from eventreplay.log import PartitionReader
+from eventreplay.sinks.duckdb_tables import connect, driver_errors
+
+UP_TO_DATE, BEHIND, ANOTHER_LOG = "up to date", "behind", "another log"
+FAILED = 1
+
+
+def run(
+    log_url: str | None, sink_url: str | None, replay_id: str | None, config: Path | None, *, as_json: bool
+) -> int:
+    """Lag of each partition; 1 if a checkpoint speaks of another log than this one."""
+    settings = assembly.settings_of(config, log_url=log_url, sink_url=sink_url, replay_id=replay_id)
+    log = assembly.existing_log(settings.log_url, config)
+    checkpoints, reasons = _warehouse(settings.sink_url)
+    partitions = [
+        lag(log.reader(name), checkpoints.get(f"{settings.replay_id}/{name}")) for name in log.partitions()
+    ]
+    quarantined = sum(reason["count"] for reason in reasons)
+    if as_json:
+        facts = {"log": log.url, "replay_id": settings.replay_id, "partitions": partitions}
+        print_json({**facts, "quarantined": quarantined, "reasons": reasons})
+    else:
+        columns = ("partition", "state", "commits", "loaded", "lag, commits", "lag, rows", "loaded at")
+        rows = [tuple(part[name] for name in _SHOWN) for part in partitions]
+        print_table(f"Log {log.url}, replay {settings.replay_id}", columns, rows, right=(2, 3, 4, 5))
+        print_line(f"{quarantined:,} quarantined; see `eventreplay quarantine ls`.")
+    return FAILED if any(part["state"] == ANOTHER_LOG for part in partitions) else 0
+
+
+_SHOWN = ("partition", "state", "commits", "position", "lag_commits", "lag_rows", "updated_at")
+
+
+def lag(reader: PartitionReader, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
+    """How far the sink is behind one partition: commits, and rows of events and of quarantined records."""
+    head = reader.head()
+    commits = 0 if head is None else head.number
+    rows = 0 if head is None else head.next_offset + head.next_quarantine_offset
+    facts: dict[str, Any] = {"partition": reader.partition, "commits": commits, "rows": rows}
+    if checkpoint is None:
+        state = BEHIND if commits else UP_TO_DATE
+        return {
+            **facts,
+            "state": state,
+            "position": None,
+            "lag_commits": commits,
+            "lag_rows": rows,
+            "updated_at": None,
+        }
+    facts["position"] = checkpoint["position"]
+    facts["updated_at"] = moment_text(checkpoint["updated_at"])
+    reached = reader.commit(checkpoint["position"]) if checkpoint["position"] <= commits else None
+    if reached is None or reached.sha256 != checkpoint["digest"]:
+        return {**facts, "state": ANOTHER_LOG, "lag_commits": None, "lag_rows": None}
+    behind = commits - reached.number
+    left = rows - reached.next_offset - reached.next_quarantine_offset
+    return {**facts, "state": BEHIND if behind else UP_TO_DATE, "lag_commits": behind, "lag_rows": left}
+
+
+def _warehouse(sink_url: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Checkpoints by replay and partition, and the quarantine's counts; empty before the first replay."""
+    if not sink_url.startswith(f"{assembly.DUCKDB}://"):
+        raise ConfigError(
+            "The status of this kind of sink cannot be read.", hint="Give --sink duckdb:///FILE."
+        )
+    path = Path(assembly.place_of(sink_url))
+    if not path.exists():
+        return {}, []
+    with connect(path, read_only=True) as connection:
+        with driver_errors("Reading RAW.CHECKPOINTS"):
+            found = connection.execute(
+                "SELECT replay_id, position, digest, updated_at FROM RAW.CHECKPOINTS"
+            ).fetchall()
+        reasons = quarantine.counts(connection)
+    names = ("position", "digest", "updated_at")
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in found}, reasons
