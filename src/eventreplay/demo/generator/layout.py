@@ -73,10 +73,10 @@ _STEP_MINUTES = {
 
 _DIRT_SLOTS = {
     Kind.DUPLICATE: (37, 131, 233, 335, 437, 539, 641, 743, 845, 947),
-    Kind.CONFLICT: (412, 820),
-    Kind.MALFORMED: (77, 405, 777),
-    Kind.BAD_DECIMAL: (177, 505, 877),
-    Kind.UNKNOWN: (277, 605),
+    Kind.CONFLICT: (412,),
+    Kind.MALFORMED: (77, 777),
+    Kind.BAD_DECIMAL: (177, 877),
+    Kind.UNKNOWN: (277,),
     Kind.NULL_ID: (377,),
     Kind.EMPTY_ID: (705,),
 }

@@ -91,7 +91,7 @@ def order_rows(closed: Closed) -> pa.Table:
             "net_revenue": decimals(total["revenue4"] - head["refunded4"], 4),
             "shipping_fee": decimals(head["shipping4"], 4, closed.has_shipping),
             "insured_value": insured,
-            "paid_amount": decimals(head["paid9"], 9, head["paid_at"] != NEVER),
+            "paid_amount": decimals(head["paid9"], 9),
             "paid_at": moments(head["paid_at"]),
             "shipped_at": moments(head["shipped_at"]),
             "cancelled_at": moments(head["cancelled_at"]),
