@@ -147,9 +147,7 @@ class _Check:
                 "a writer is at work here, or died before its commit",
                 "Nothing has to be done: the next writer replaces it.",
             )
-        if len(self.findings) == before:
-            # Only under a whole chain: what a damaged commit names must not look like an orphan.
-            self._orphans(partition)
+        self._unnamed(partition, whole=len(self.findings) == before)
 
     def strangers(self, partitions: list[str]) -> None:
         known_partitions = frozenset(partitions)
@@ -271,21 +269,33 @@ class _Check:
             wrong = int(pc.index(pc.not_equal(stored, right), value=True).as_py())
             self._find(ref.key, "hash", f"{name} at offset {ref.first_offset + wrong} is not that of its row")
 
-    def _orphans(self, partition: str) -> None:
+    def _unnamed(self, partition: str, *, whole: bool) -> None:
+        """Segments that no readable commit names: orphans, or those of a commit that is damaged."""
         for kind in (layout.EVENTS, layout.QUARANTINE):
             keys = self._storage.keys(layout.segment_folder(kind, partition))
             for key in unreferenced(keys, self._refs(partition, kind)):
-                self._note(
-                    key,
-                    "orphan",
-                    "no commit names it: a run died before its commit, or commits were taken away",
-                    "If a sink is ahead of this log, restore commits; else `eventreplay log gc` removes it.",
+                data = self._get(key)
+                name = key.rpartition("/")[2]
+                intact = (
+                    data is not None and layout.segment_hash(name) == hashlib.sha256(data).hexdigest()[:16]
                 )
+                if whole:
+                    self._note(
+                        key,
+                        "orphan",
+                        "no commit names it: a run died before its commit, or commits were taken away",
+                        "If a sink is ahead of this log, restore commits; if not, run `eventreplay log gc`.",
+                    )
+                elif not intact:
+                    self._find(key, "damaged", "its SHA-256 is not the one in its name")
 
     def _refs(self, partition: str, kind: str) -> Iterator[SegmentRef]:
         for key, _ in self._slots(partition):
             data = self._get(key)
-            slot = None if data is None else parse_slot(key, data)
+            try:
+                slot = None if data is None else parse_slot(key, data)
+            except CorruptLogError:
+                continue  # reported when the chain was walked
             if isinstance(slot, Commit):
                 yield from slot.refs(kind)
 

@@ -96,4 +96,10 @@ def commit_number(key: str) -> int | None:
 
 def is_segment_key(key: str) -> bool:
     """Whether `key` has the form of a segment's name, in whichever partition."""
-    return _SEGMENT.fullmatch(key.rpartition("/")[2]) is not None
+    return segment_hash(key.rpartition("/")[2]) is not None
+
+
+def segment_hash(name: str) -> str | None:
+    """The start of the SHA-256 that a segment's file name carries; None if it is no such name."""
+    found = _SEGMENT.fullmatch(name)
+    return None if found is None else found.group(2)

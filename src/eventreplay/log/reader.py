@@ -120,7 +120,7 @@ class PartitionReader:
         """
         first = 0 if after_offset is None else after_offset + 1
         start = self.commit_covering(first)
-        if start is None:
+        if start is None or (upto_offset is not None and upto_offset < first):
             return
         for commit in self.commits(start.number - 1):
             for ref in commit.segments:
