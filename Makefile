@@ -45,7 +45,7 @@ lint: setup
 
 format-check: setup
 	@echo "check: ruff, format"
-	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted as above. Run: make format" >&2; exit 1; }
+	@$(BIN)/ruff format --check --output-format concise . || { echo "Not formatted as ruff would. Run: make format" >&2; exit 1; }
 
 types: setup
 	@echo "check: mypy, strict"
