@@ -28,7 +28,7 @@ def measure(events: int) -> dict[str, float]:
     descriptor = Schemas(loaded).descriptor(ORDER_PLACED)
     bare = HandlerPool([descriptor.file], PtarsConfig(timestamp_unit="us")).get_for_message(descriptor)
     decoder = MessageDecoder(loaded, ORDER_PLACED)
-    codec = codec_for([loaded])
+    codec = codec_for(loaded)
     message = message_factory.GetMessageClass(descriptor)
     parsed = [message.FromString(payload) for payload in few]
     return {

@@ -50,7 +50,7 @@ def clean_orders(events: int) -> list[Batch]:
     from eventreplay.codecs.router import codec_for
     from eventreplay.demo import schemas
 
-    codec = codec_for([schemas.load()])
+    codec = codec_for(schemas.load())
     found: list[pa.RecordBatch] = []
     for batch in history(200_000):
         rows = batch.events.filter(pc.equal(batch.events.column("event_type"), ORDER_PLACED))

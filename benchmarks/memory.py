@@ -36,7 +36,7 @@ def measure_replay(events: int, folder: str) -> dict[str, float]:
         tempfile.TemporaryDirectory() as scratch,
         DuckDBSink(Path(scratch) / "warehouse.duckdb", clock=lambda: datetime.now(UTC)) as sink,
     ):
-        receipt = replay(Log.open(Path(folder) / "log"), sink, codec_for([schemas.load()]))
+        receipt = replay(Log.open(Path(folder) / "log"), sink, codec_for(schemas.load()))
         if receipt.read != events:
             raise RuntimeError(f"The log at {folder} holds {receipt.read} records, not {events}.")
         return {

@@ -118,7 +118,7 @@ def run_demo(
         with screen.step(f"capture   {partition} → log", "events") as progress, timings.of(f"capture {partition}") as m:
             m["rows"] = capture(source, log, partition, options=capturing, progress=progress).received
         source.close()
-    codec = codec_for([schemas.load()])
+    codec = codec_for(schemas.load())
     with (
         screen.step("replay    log → RAW", "events") as progress,
         timings.of("replay") as m,
