@@ -1,0 +1,11 @@
+{{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
+          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+{{ reads(['stg_events__deliveries']) }}
+
+{% set fields = [
+    ('sku', 'sku', 'text'),
+    ('reason', 'reason', 'text'),
+    ('retired_at', 'retired_at', 'timestamp'),
+] %}
+
+{{ typed_events('sportscards.catalog.v1.CardRetired', fields) }}

@@ -1,0 +1,13 @@
+{{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
+          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+{{ reads(['stg_events__deliveries']) }}
+
+{% set fields = [
+    ('batch_id', 'batch_id', 'text'),
+    ('produced', 'produced', 'bigint'),
+    ('cost', 'cost', 'decimal(28,9)'),
+    ('currency_code', 'currency_code', 'text'),
+    ('finished_at', 'finished_at', 'timestamp'),
+] %}
+
+{{ typed_events('sportscards.manufacturing.v1.BatchFinished', fields) }}

@@ -1,0 +1,12 @@
+{{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
+          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+{{ reads(['stg_events__deliveries']) }}
+
+{% set fields = [
+    ('batch_id', 'batch_id', 'text'),
+    ('inspector', 'inspector', 'text'),
+    ('defects', 'defects', [('kind', 'kind', 'text'), ('count', 'count', 'bigint')]),
+    ('inspected_at', 'inspected_at', 'timestamp'),
+] %}
+
+{{ typed_events('sportscards.manufacturing.v1.BatchInspected', fields) }}

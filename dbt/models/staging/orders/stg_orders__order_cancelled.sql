@@ -1,0 +1,11 @@
+{{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
+          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+{{ reads(['stg_events__deliveries']) }}
+
+{% set fields = [
+    ('order_id', 'order_id', 'text'),
+    ('reason', 'reason', 'text'),
+    ('cancelled_at', 'cancelled_at', 'timestamp'),
+] %}
+
+{{ typed_events('sportscards.orders.v1.OrderCancelled', fields) }}

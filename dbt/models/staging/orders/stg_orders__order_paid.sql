@@ -1,0 +1,13 @@
+{{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
+          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+{{ reads(['stg_events__deliveries']) }}
+
+{% set fields = [
+    ('order_id', 'order_id', 'text'),
+    ('currency_code', 'amount.currency_code', 'text'),
+    ('amount', 'amount.amount', 'decimal(28,9)'),
+    ('method', 'method', 'text'),
+    ('paid_at', 'paid_at', 'timestamp'),
+] %}
+
+{{ typed_events('sportscards.orders.v1.OrderPaid', fields) }}

@@ -1,0 +1,6 @@
+{#- Quantities and prices below zero are a producer's fault; null is not judged here. -#}
+{% test not_negative(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+where {% for column in columns %}{{ column }} < 0{{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}
