@@ -16,8 +16,9 @@ twice, and no Python runs per value.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase, digits
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,27 +28,42 @@ import pyarrow.compute as pc
 from eventreplay.errors import InvalidEventError
 
 Places = npt.NDArray[np.int32]
-Token = str | Places
-"""One piece per row: the same constant in all of them, or a place in the pool for each."""
+
+
+class _Choice(NamedTuple):
+    """One of a few texts for each row, by index."""
+
+    codes: Places
+    texts: pa.Array
+
+
+Token = str | _Choice | Places
+"""One piece per row: the same constant in all of them, one of a few texts, or any place in the pool."""
 
 INSTANT = pa.struct([pa.field("@seconds", pa.int64()), pa.field("@nanos", pa.int32())])
 """A moment as seconds since 1970 and nanoseconds: what no Arrow timestamp holds for the years 1 to 9999.
 The names cannot be those of a protobuf field, so no other struct is taken for it."""
 
-_SLICE_BYTES_MAX = 32 << 20
+_SLICE_BYTES_MAX = 8 << 20
 """Input bytes turned into text at once: bounds the pool, whose offsets are 32 bits wide."""
 
-_SMALL = 10_000
+_FEW = 1_024
+"""Up to this many texts, neighbouring constants are joined to them beforehand, once instead of per row."""
+
+_BLOCK_BYTES = 1 << 16
+"""Bytes looked at in one numpy call: small enough to stay in the cache and in the allocator's heap."""
+
 _GROUP_DIGITS = 4
 _INT64_DIGITS = 18
+_WIDE_BITS = 64
 _ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
-_MUST_ESCAPE = np.zeros(256, np.bool_)
-_MUST_ESCAPE[:0x20] = True
-_MUST_ESCAPE[[0x22, 0x5C]] = True
+_INTEGERS = pa.array([str(number) for number in range(10**_GROUP_DIGITS)])
 _TABLES = {
-    "small": pa.array([str(number) for number in range(_SMALL)]),
-    **{f"group{n}": pa.array([f"{number:0{n}d}" for number in range(10**n)]) for n in range(1, _GROUP_DIGITS + 1)},
+    "integers": _INTEGERS,
+    **{f"{n}": pa.array([f"{number:0{n}d}" for number in range(10**n)]) for n in range(1, _GROUP_DIGITS + 1)},
+    **{f".{n}": pa.array([f".{number:0{n}d}" for number in range(10**n)]) for n in range(1, _GROUP_DIGITS + 1)},
 }
+"""Texts of small integers, and of digit groups with leading zeros, without and with a point before them."""
 
 
 def json_text(array: pa.Array) -> pa.Array:
@@ -105,7 +121,7 @@ class _Pool:
     def constant(self, text: str) -> int:
         """The place of one text."""
         if text not in self._constants:
-            self._constants[text] = self.add(pa.array([text], pa.string()))
+            self._constants[text] = self.add(_one(text))
         return self._constants[text]
 
     def table(self, name: str) -> int:
@@ -120,7 +136,12 @@ class _Pool:
         return np.arange(start, start + len(texts), dtype=np.int32)
 
     def places(self, token: Token) -> int | Places:
-        return self.constant(token) if isinstance(token, str) else token
+        """Where a token's texts stand: one place for all rows, or one for each."""
+        if isinstance(token, str):
+            return self.constant(token)
+        if isinstance(token, _Choice):
+            return token.codes + np.int32(self.add(token.texts))
+        return token
 
     def write(self, tokens: list[Token], rows: int, ends: npt.NDArray[np.int32] | None = None) -> pa.Array:
         """Join each row's pieces; with `ends` (offsets), join the rows between two of them as well."""
@@ -134,12 +155,22 @@ class _Pool:
         return pa.Array.from_buffers(pa.string(), len(cuts) - 1, [None, pa.py_buffer(cuts), pieces.buffers()[2]])
 
 
+@lru_cache(maxsize=4096)
+def _one(text: str) -> pa.Array:
+    return pa.array([text], pa.string())
+
+
 def _folded(tokens: list[Token]) -> list[Token]:
-    """Neighbouring constants as one."""
+    """Fewer pieces: constants joined to constants, and to the texts of choices beside them."""
     folded: list[Token] = []
     for token in tokens:
-        if isinstance(token, str) and folded and isinstance(folded[-1], str):
-            folded[-1] += token
+        last = folded[-1] if folded else None
+        if isinstance(token, str) and isinstance(last, str):
+            folded[-1] = last + token
+        elif isinstance(token, str) and isinstance(last, _Choice):
+            folded[-1] = last._replace(texts=pc.binary_join_element_wise(last.texts, token, ""))
+        elif isinstance(token, _Choice) and isinstance(last, str):
+            folded[-1] = token._replace(texts=pc.binary_join_element_wise(last, token.texts, ""))
         else:
             folded.append(token)
     return folded
@@ -163,12 +194,9 @@ def _or_null(tokens: list[Token], array: pa.Array, pool: _Pool) -> list[Token]:
     if array.null_count == 0:
         return tokens
     valid = array.is_valid().to_numpy(zero_copy_only=False)
-    otherwise = [pool.constant("null"), *[pool.constant("")] * len(tokens)]
-    tokens = _folded(tokens)
-    return [
-        np.where(valid, pool.places(token), other).astype(np.int32)
-        for token, other in zip(tokens, otherwise, strict=False)
-    ]
+    places = [pool.places(token) for token in _folded(tokens)]
+    otherwise = [pool.constant("null"), *[pool.constant("")] * (len(places) - 1)]
+    return [np.where(valid, here, other).astype(np.int32) for here, other in zip(places, otherwise, strict=True)]
 
 
 def _struct(array: pa.Array, pool: _Pool) -> list[Token]:
@@ -212,17 +240,21 @@ def _separated(tokens: list[Token], offsets: npt.NDArray[np.int32], pool: _Pool)
     size = int(offsets[-1])
     first = np.zeros(size + 1, np.bool_)
     first[offsets[:-1]] = True
-    if isinstance(tokens[0], str):
-        plain, after = pool.constant(tokens[0]), pool.constant("," + tokens[0])
-        return [np.where(first[:size], np.int32(plain), np.int32(after)), *tokens[1:]]
-    return [np.where(first[:size], np.int32(pool.constant("")), np.int32(pool.constant(","))), *tokens]
+    later = (~first[:size]).view(np.int8)
+    head = tokens[0]
+    if isinstance(head, str):
+        return [_Choice(later.astype(np.int32), pa.array([head, f",{head}"])), *tokens[1:]]
+    if isinstance(head, _Choice):
+        texts = pa.concat_arrays([head.texts, pc.binary_join_element_wise(",", head.texts, "")])
+        return [_Choice(head.codes + later * np.int32(len(head.texts)), texts), *tokens[1:]]
+    return [_Choice(later.astype(np.int32), pa.array(["", ","])), *tokens]
 
 
 def _key(keys: pa.Array, pool: _Pool) -> list[Token]:
     """Object keys are strings, whatever the map's keys are."""
-    if pa.types.is_string(keys.type):
-        return _tokens(keys, pool)
-    return ['"', *(token.strip('"') if isinstance(token, str) else token for token in _tokens(keys, pool)), '"']
+    tokens = _tokens(keys, pool)
+    bare = pa.types.is_boolean(keys.type) or pa.types.is_integer(keys.type) and keys.type.bit_width < _WIDE_BITS
+    return ['"', *tokens, '"'] if bare else tokens
 
 
 def _strings(array: pa.Array, pool: _Pool) -> list[Token]:
@@ -236,9 +268,10 @@ def _escaped(array: pa.Array, pool: _Pool) -> Places:
     if first == last:
         return places
     data = np.frombuffer(array.buffers()[2], np.uint8)[first:last]
-    special = _MUST_ESCAPE[data]
-    if not special.any():
+    blocks = (data[at : at + _BLOCK_BYTES] for at in range(0, len(data), _BLOCK_BYTES))
+    if not any(_special(block).any() for block in blocks):
         return places
+    special = _special(data)
     rows = np.unique(np.searchsorted(offsets, np.flatnonzero(special) + first, "right") - 1)
     texts = array.take(pa.array(rows))
     present = np.unique(data[special]).tolist()
@@ -249,6 +282,12 @@ def _escaped(array: pa.Array, pool: _Pool) -> Places:
     return places
 
 
+def _special(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which bytes JSON wants escaped; none of them is part of a longer UTF-8 character."""
+    return (data < 0x20) | (data == 0x22) | (data == 0x5C)
+
+
+@lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
     """One string as JSON, by the same rule as a column's."""
     pool = _Pool()
@@ -257,8 +296,11 @@ def _quoted(text: str) -> str:
 
 def _integers(array: pa.Array, pool: _Pool) -> list[Token]:
     values = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
-    if len(values) and int(values.min()) >= 0 and int(values.max()) < _SMALL:
-        return [(values + pool.table("small")).astype(np.int32)]
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    if low >= 0 and high < min(_FEW, len(values)):
+        return [_Choice(values.astype(np.int32), _INTEGERS.slice(0, high + 1))]
+    if low >= 0 and high < len(_INTEGERS):
+        return [values.astype(np.int32) + np.int32(pool.table("integers"))]
     return [pool.column(array)]
 
 
@@ -266,9 +308,9 @@ def _wide_integers(array: pa.Array, pool: _Pool) -> list[Token]:
     return ['"', *_integers(array, pool), '"']
 
 
-def _booleans(array: pa.Array, pool: _Pool) -> list[Token]:
-    values = (array.fill_null(False) if array.null_count else array).to_numpy(zero_copy_only=False)
-    return [np.where(values, pool.constant("true"), pool.constant("false")).astype(np.int32)]
+def _booleans(array: pa.Array, _pool: _Pool) -> list[Token]:
+    values = pc.fill_null(array, fill_value=False).to_numpy(zero_copy_only=False)
+    return [_Choice(values.astype(np.int32), pa.array(["false", "true"]))]
 
 
 def _floats(array: pa.Array, pool: _Pool) -> list[Token]:
@@ -295,7 +337,7 @@ def _decimals(array: pa.Array, pool: _Pool) -> list[Token]:
         tokens.append(np.where(negative, pool.constant("-"), pool.constant("")).astype(np.int32))
     tokens += _integers(pa.array(whole), pool)
     if scale > 0:
-        tokens += [".", *_digit_groups(part, scale, pool)]
+        tokens += _digit_groups(part, scale, pool)
     return [*tokens, '"']
 
 
@@ -338,14 +380,13 @@ def _wide_decimals(array: pa.Array, scale: int) -> pa.Array:
 
 
 def _digit_groups(part: npt.NDArray[np.int64], scale: int, pool: _Pool) -> list[Token]:
-    """A number below 10**scale with leading zeros, as places of four digits each."""
+    """A point and a number below 10**scale with leading zeros, four digits at a time."""
     tokens: list[Token] = []
-    while scale > 0:
-        width = min(_GROUP_DIGITS, scale)
-        rest = part // 10**width
-        tokens.insert(0, (part - rest * 10**width + pool.table(f"group{width}")).astype(np.int32))
-        part, scale = rest, scale - width
-    return tokens
+    while scale > _GROUP_DIGITS:
+        rest = part // 10**_GROUP_DIGITS
+        tokens.insert(0, (part - rest * 10**_GROUP_DIGITS).astype(np.int32) + np.int32(pool.table(f"{_GROUP_DIGITS}")))
+        part, scale = rest, scale - _GROUP_DIGITS
+    return [part.astype(np.int32) + np.int32(pool.table(f".{scale}")), *tokens]
 
 
 def _timestamps(array: pa.Array, pool: _Pool) -> list[Token]:
@@ -373,7 +414,7 @@ def _moments(seconds: npt.NDArray[np.int64], nanos: npt.NDArray[np.int64], pool:
     rest = nanos - micros * 1000
     if not rest.any():
         return ['"', pool.column(fixed), 'Z"']
-    more = np.where(rest > 0, rest + pool.table("group3"), pool.constant("")).astype(np.int32)
+    more = np.where(rest > 0, rest + pool.table("3"), pool.constant("")).astype(np.int32)
     return ['"', pool.column(fixed), more, 'Z"']
 
 
@@ -403,9 +444,10 @@ def _base64(array: pa.Array) -> pa.Array:
 
 def _dictionaries(array: pa.Array, pool: _Pool) -> list[Token]:
     values = json_text(array.dictionary)
-    start = pool.add(values)
     codes = (array.indices.fill_null(0) if array.null_count else array.indices).to_numpy(zero_copy_only=False)
-    return [(codes + start).astype(np.int32)]
+    if len(values) < min(_FEW, len(codes)):
+        return [_Choice(codes.astype(np.int32), values)]
+    return [codes.astype(np.int32) + np.int32(pool.add(values))]
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -28,7 +28,9 @@ CODE_VERSION = 1
 
 SAFE_INTEGER_MAX = (1 << 53) - 1
 _SAFE_DIGITS = len(str(SAFE_INTEGER_MAX))
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or one that never ends: possessive, so that no payload makes it look twice."""
+
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
 
 MALFORMED = ("json_malformed", "The payload is not strict JSON in UTF-8 with an object at the top.")

@@ -24,7 +24,7 @@ class Limits:
     elements_max: int = field(default=100_000, validator=ge(1))
     number_digits_max: int = field(default=256, validator=ge(38))
     exponent_max: int = field(default=256, validator=ge(0))
-    chunk_bytes_max: int = field(default=1 << 20, validator=ge(1))
+    chunk_bytes_max: int = field(default=2 << 20, validator=ge(1))
 
     def meaning(self) -> tuple[int, ...]:
         """The bounds that decide which payloads are refused, for a fingerprint; `chunk_bytes_max` does not."""

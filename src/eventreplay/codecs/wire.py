@@ -52,6 +52,15 @@ def excess(message: Message, columns: pa.StructArray, lengths: Sizes) -> tuple[S
     return lengths - need.sizes, need.doubts
 
 
+def least_bytes(message: Message, columns: pa.StructArray) -> int | None:
+    """The least bytes of all rows together, told from sums; None where only `excess` can tell.
+
+    No row has less than it needs, so if all together have no more than that, each has what it needs.
+    """
+    found = _sum_contents(message, columns)
+    return None if found is None else found.total
+
+
 def offsets_of(array: pa.Array) -> npt.NDArray[np.int32]:
     """The n + 1 offsets of a string, binary or list array."""
     return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
@@ -178,6 +187,82 @@ def _not_default(field: Field, array: pa.Array) -> Mask:
     if code in (Kind.TYPE_FLOAT, Kind.TYPE_DOUBLE):  # -0.0 is not the default
         values = values.view(np.int32 if code == Kind.TYPE_FLOAT else np.int64)
     return values != 0  # type: ignore[no-any-return]
+
+
+class _Sum(NamedTuple):
+    """Least bytes of a whole column, and a bound on those of one element."""
+
+    total: int
+    longest: int
+
+
+_SHORT = 1 << _VARINT_BITS
+"""Below this, a length is one byte."""
+
+_UNBOUNDED = 1 << 62
+
+
+def _sum_contents(message: Message, columns: pa.StructArray) -> _Sum | None:
+    if message.oneofs:
+        return None
+    total = longest = 0
+    for field in message.fields:
+        found = _sum_field(field, columns.field(f"f{field.number}"))
+        if found is None:
+            return None
+        total += found.total
+        longest += found.longest
+    return _Sum(total, longest)
+
+
+def _sum_field(field: Field, array: pa.Array) -> _Sum | None:
+    if isinstance(field.node, Map):
+        return None
+    tag = varint_bytes(field.number << 3)
+    if field.repeated:
+        array, _ = items_of(array)
+    below = submessage(field.node)
+    if below is not None:
+        inner = _sum_contents(below, array)
+        if inner is None or inner.longest >= _SHORT:
+            return None
+        count = len(array) - array.null_count
+        return _Sum(inner.total + count * (tag + 1), _UNBOUNDED if field.repeated else inner.longest + tag + 1)
+    code = wire_code(field.node)
+    if code in _TEXTS:
+        offsets = offsets_of(array)
+        lengths = np.diff(offsets)
+        total = int(offsets[-1]) - int(offsets[0])
+        count, more, longest = _spread(lengths)
+        there = len(array) - array.null_count if field.optional or field.repeated else count
+        most = _UNBOUNDED if field.repeated else longest + tag + varint_bytes(longest)
+        return _Sum(total + there * (tag + 1) + more, most)
+    if field.repeated or isinstance(field.node, Enum) and field.node.closed:
+        return None
+    return _sum_scalars(field, array, code, tag)
+
+
+def _sum_scalars(field: Field, array: pa.Array, code: int, tag: int) -> _Sum | None:
+    if code in _FIXED_BYTES or code == Kind.TYPE_BOOL:
+        size = tag + _FIXED_BYTES.get(code, 1)
+        there = len(array) - array.null_count if field.optional else int(np.count_nonzero(_not_default(field, array)))
+        return _Sum(there * size, size)
+    values = _numbers(array)
+    if code in (Kind.TYPE_SINT32, Kind.TYPE_SINT64):
+        return None
+    if len(values) and int(values.min()) < 0:
+        return None
+    count, more, longest = _spread(values)
+    there = len(array) - array.null_count if field.optional else count
+    return _Sum(there * (tag + 1) + more, tag + varint_bytes(longest))
+
+
+def _spread(values: npt.NDArray[np.int32]) -> tuple[int, int, int]:
+    """How many are not zero, how many bytes their varints take beyond one each, and the largest."""
+    longest = int(values.max()) if len(values) else 0
+    thresholds = range(_VARINT_BITS, longest.bit_length(), _VARINT_BITS)
+    more = sum(int(np.count_nonzero(values >= values.dtype.type(1 << bits))) for bits in thresholds)
+    return int(np.count_nonzero(values)), more, longest
 
 
 class Census(NamedTuple):
