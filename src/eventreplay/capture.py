@@ -282,7 +282,7 @@ def capture_queue(
                 heard_s = now_s
                 _hold(held, delivery, now_s)
             over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
-            idle = options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
+            idle = delivery is None and options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
             if held.deliveries and (over or idle or _due(held, now_s, options)):
                 _commit_queue(queue, writer, held, options.limits, receipt)
                 held = _Held()
