@@ -62,12 +62,13 @@ def contents(storage: Storage) -> list[tuple[str, bytes]]:
 class QueueMachine(RuleBasedStateMachine):
     """A broker, consumers that come and go, and one partition of the log."""
 
-    @initialize(seed=st.integers(0, 1000), repeats=st.integers(1, 3))
-    def begin(self, seed: int, repeats: int) -> None:
+    @initialize(seed=st.integers(0, 1000), repeats=st.integers(1, 3), first=published)
+    def begin(self, seed: int, repeats: int, first: list[tuple[Literal["event", "nameless"], bytes]]) -> None:
         self.broker = MemoryBroker(seed=seed, repeats_max=repeats)
         self.storage = memory_storage()
         self.clock = ManualSeconds()
         self.sent: list[tuple[str, bytes]] = []
+        self.broker_confirms(first)
 
     @rule(more=published)
     def broker_confirms(self, more: list[tuple[Literal["event", "nameless"], bytes]]) -> None:
