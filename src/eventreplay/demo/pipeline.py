@@ -230,7 +230,7 @@ def _figures(log: Log, connection: duckdb.DuckDBPyConnection) -> dict[str, objec
 
 def _deduplicated(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]:
     """Distinct events, repeated deliveries, and repeats with another payload; from RAW itself."""
-    row = connection.sql(
+    found = connection.execute(
         """
         WITH first AS (
             SELECT event_id, arg_min(payload_sha256, (log_partition, log_offset)) AS payload_sha256, count(*) AS rows
@@ -243,8 +243,9 @@ def _deduplicated(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]
                (SELECT same FROM repeated) - (SELECT count(*) FROM first WHERE rows > 1),
                (SELECT rows - same FROM repeated)
         """
-    ).fetchone()
-    return (0, 0, 0) if row is None else (int(row[0]), int(row[1]), int(row[2]))
+    ).fetchall()
+    stored, duplicates, conflicts = found[0]
+    return int(stored), int(duplicates), int(conflicts)
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -257,8 +258,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     counted = {}
     for schema, table in names:
         quoted = '"' + table.replace('"', '""') + '"'
-        row = connection.sql(f"SELECT count(*) FROM {schema}.{quoted}").fetchone()  # noqa: S608 (catalog names)
-        counted[f"{schema}.{table}"] = 0 if row is None else int(row[0])
+        found = connection.execute(f"SELECT count(*) FROM {schema}.{quoted}").fetchall()  # noqa: S608 (catalog names)
+        counted[f"{schema}.{table}"] = int(found[0][0])
     return counted
 
 
