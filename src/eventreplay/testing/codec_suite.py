@@ -181,11 +181,16 @@ class CodecSuite(ABC):
             check_equal(fates[0::2], expected, "Good rows beside mutated ones")
 
     def test_messages_show_no_payload(self) -> None:
-        canary = b"CANARY-7c1f"
-        events = self._events()
-        payloads = [canary + (value or b"") + canary for value in events.column("payload").to_pylist()]
-        for kind, _, message in outcome(self.make_codec(), _with_payloads(events, payloads)):
-            check(kind == "row" or "CANARY" not in message, "An error message shows the payload.")
+        canary, codec, events = b"CANARY-7c1f", self.make_codec(), self._events()
+        given = [value or b"" for value in events.column("payload").to_pylist()]
+        for payloads in (
+            [canary + value for value in given],
+            [value + canary for value in given],
+            [value[: len(value) // 2] + canary + value[len(value) // 2 :] for value in given],
+            [canary] * len(given),
+        ):
+            for kind, _, message in outcome(codec, _with_payloads(events, payloads)):
+                check(kind == "row" or "CANARY" not in message, "An error message shows the payload.")
 
     def _events(self) -> pa.RecordBatch:
         events = self.make_events()
