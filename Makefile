@@ -74,7 +74,7 @@ lock: setup  ## resolve the dependencies again; ARGS=--upgrade takes the newest 
 	@echo "lock: requirements/bootstrap.txt"
 	@$(COMPILE) $(ARGS) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@echo "lock: requirements/dev.txt"
-	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra testing --group dev -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra s3 --extra testing --group dev -o requirements/dev.txt
 	@echo "lock: done; the next target installs what changed"
 
 clean:  ## remove what can be made again: caches, builds, the demo's output (.venv stays)

@@ -38,6 +38,7 @@ _DISTRIBUTION_OF = {
     "dbt": "dbt-core",
     "psycopg2": "psycopg2-binary",
     "snowflake": "snowflake-connector-python",
+    "vl_convert": "vl-convert-python",
 }
 
 

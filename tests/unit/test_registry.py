@@ -127,7 +127,7 @@ def test_the_names_of_drivers_lead_to_our_own_extras() -> None:
         ("boto3", "s3"),
         ("snowflake.connector", "snowflake"),
         ("airflow.sdk", "airflow"),
-        ("plotly", "demo"),
+        ("vl_convert", "demo"),
     ]:
         assert registry._installing(sink, name) == f"Install it with: pip install 'eventreplay[{extra}]'."
     assert "install it again" in registry._installing(sink, "pyarrow")

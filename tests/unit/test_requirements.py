@@ -28,9 +28,9 @@ def locked(root: Path) -> list[Requirement]:
 
 
 def wanted(project: dict[str, Any]) -> list[Requirement]:
-    """What the lock is made from: the core, the extras `demo` and `testing`, the group `dev`."""
+    """What the lock is made from: the core, the extras `demo`, `s3` and `testing`, the group `dev`."""
     extras = project["project"]["optional-dependencies"]
-    named = [*project["project"]["dependencies"], *extras["demo"], *extras["testing"]]
+    named = [*project["project"]["dependencies"], *extras["demo"], *extras["s3"], *extras["testing"]]
     named += [*extras["duckdb"], *extras["dbt"], *project["dependency-groups"]["dev"]]
     return [Requirement(text) for text in named if not text.startswith("eventreplay")]
 
