@@ -10,9 +10,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from importlib import resources
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -29,7 +30,11 @@ _ZERO = Decimal(0)
 
 
 class UnreadableError(Exception):
-    """The payload cannot be believed."""
+    """The payload cannot be decoded."""
+
+
+class NoDecimalError(UnreadableError):
+    """An amount cannot be believed."""
 
 
 @define
@@ -68,12 +73,13 @@ class Reading:
     conflicting: int = 0
     capture: int = 0
     decode: int = 0
+    not_decimals: int = 0
     late: int = 0
     out_of_order: int = 0
     with_unknown_fields: int = 0
     types: dict[str, int] = field(factory=lambda: defaultdict(int))
     orders: dict[str, Order] = field(factory=dict)
-    batches: dict[str, dict[str, object]] = field(factory=lambda: defaultdict(dict))
+    batches: dict[str, dict[str, Any]] = field(factory=lambda: defaultdict(dict))
     cards: dict[str, tuple[tuple[datetime, int], Message]] = field(factory=dict)
     retired: dict[str, tuple[datetime, int]] = field(factory=dict)
     orphans: int = 0
@@ -81,28 +87,24 @@ class Reading:
 
 def money(amount: Message, scale: int) -> Decimal:
     if abs(amount.nanos) > 999_999_999 or amount.units * amount.nanos < 0:
-        raise UnreadableError("units and nanos")
+        raise NoDecimalError("units and nanos")
     exact = Decimal(amount.units * 10**9 + amount.nanos).scaleb(-9, context=EXACT)
     return fits(exact, scale)
 
 
 def text(value: str, precision: int, scale: int) -> Decimal:
     if _TEXT.fullmatch(value) is None:
-        raise UnreadableError("no decimal")
+        raise NoDecimalError("no decimal")
     exact = fits(Decimal(value), scale)
     if exact.adjusted() >= precision - scale:
-        raise UnreadableError("too many digits")
+        raise NoDecimalError("too many digits")
     return exact
 
 
 def fits(value: Decimal, scale: int) -> Decimal:
     if value != value.quantize(Decimal(1).scaleb(-scale), context=EXACT):
-        raise UnreadableError("too many fraction digits")
+        raise NoDecimalError("too many fraction digits")
     return value
-
-
-def day(moment: datetime) -> date:
-    return moment.date()
 
 
 def instant(stamp: Message) -> datetime:
@@ -131,8 +133,9 @@ class Reader:
         assert isinstance(payload, bytes)
         try:
             message = self._decode(str(row["event_type"]), payload)
-        except UnreadableError:
+        except UnreadableError as error:
             self.found.decode += 1
+            self.found.not_decimals += isinstance(error, NoDecimalError)
             return
         if event_id in self._seen:
             same = self._seen[event_id] == payload
@@ -178,9 +181,9 @@ class Reader:
             money(line.unit_price, 4)
             if line.HasField("discount"):
                 text(line.discount.value, 19, 4)
-        if message.DESCRIPTOR.name == "OrderPlaced" and "insured_value" in message.DESCRIPTOR.fields_by_name:
-            if message.HasField("insured_value"):
-                text(message.insured_value.value, 38, 18)
+        fields = message.DESCRIPTOR.fields_by_name
+        if "insured_value" in fields and message.HasField("insured_value"):
+            text(message.insured_value.value, 38, 18)
         if message.DESCRIPTOR.name == "OrderRefunded":
             money(message.amount, 4)
         if message.DESCRIPTOR.name == "BatchFinished" and message.HasField("cost"):

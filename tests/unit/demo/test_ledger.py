@@ -111,7 +111,7 @@ def optional_money(message: Any, name: str) -> Decimal | None:
     if name not in message.DESCRIPTOR.fields_by_name or not message.HasField(name):
         return None
     amount = getattr(message, name)
-    return amount.units + Decimal(amount.nanos) / 10**9
+    return Decimal(amount.units) + Decimal(amount.nanos) / 10**9
 
 
 def test_lines_are_those_of_the_bytes(facts: Any, reading: Any) -> None:
@@ -204,7 +204,9 @@ def test_customers_are_as_their_last_orders_say(facts: Any, reading: Any) -> Non
         assert row["first_order_at"].replace(tzinfo=UTC) == history[0].at
         assert row["last_order_at"].replace(tzinfo=UTC) == history[-1].at
         kept = [order for order in history if order.cancelled is None]
-        revenue = sum((line["revenue"] for order in kept for line in line_amounts(order).values()), Decimal(0))
+        revenue = sum(
+            (line["revenue"] for order in kept for line in line_amounts(order).values()), Decimal(0)
+        )
         average = (revenue / len(kept)).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kept else None
         assert bought[customer]["orders"] == len(kept)
         assert bought[customer]["cancelled_orders"] == len(history) - len(kept)

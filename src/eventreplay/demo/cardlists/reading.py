@@ -120,9 +120,9 @@ class Rows:
 def read_rows(path: str, data: bytes, contradicts: Contradicts) -> Rows:
     """Rows of the file at `path` (relative, with slashes).
 
-    `contradicts` is asked for every card (its unique id, a digest of its content, its place in the file) whether
-    the id stands for other content already; such a card is rejected. With the same content it is the same
-    event again.
+    `contradicts` is asked for every card (its unique id, a digest of its content, its place in the file)
+    whether the id stands for other content already; such a card is rejected. With the same content it is
+    the same event again.
     """
     rows = Rows()
     try:
@@ -368,7 +368,7 @@ def _encodable(text: str) -> None:
 
 def _headers(content: dict[str, object], known: frozenset[str]) -> list[tuple[str, str]]:
     """Notes, odds, and whatever else is said of a card that the message has no field for."""
-    if len(content) <= 3 and content.keys() <= {"name", "uniqueId", "number"}:  # noqa: PLR2004 - the usual card
+    if len(content) <= 3 and content.keys() <= {"name", "uniqueId", "number"}:
         return []
     found = []
     for key in ("note", "notes", "insertOdds"):

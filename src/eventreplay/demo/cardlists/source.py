@@ -257,7 +257,7 @@ def _rejected(file: _File, rejections: list[Rejection]) -> pa.RecordBatch:
 
 
 def _released_at(year: int) -> int:
-    """The first moment of the release's year in microseconds since 1970; 1970 where the list names no year."""
+    """First moment of the release's year in microseconds since 1970; 1970 where the list names no year."""
     return int(datetime(year or 1970, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 

@@ -57,13 +57,14 @@ class Catalog:
         return np.minimum(self.first + later, len(self.price4))
 
     def choose(self, word: Ints, available: Ints, hyped: Ints) -> Ints:
-        """A SKU below `available` for each random `word` in [0, 2^31): by demand, or among the newest where `hyped`.
+        """A SKU below `available` for each `word` in [0, 2^31): by demand, of the newest where `hyped` is 1.
 
         Integer arithmetic on cumulative weights, so the choice does not depend on a float library.
         """
         low = np.where(hyped == 1, self.demand[np.maximum(available - 48, 0)], 0)
         reach = self.demand[available] - low
-        return np.searchsorted(self.demand, low + ((word * reach) >> 31), side="right") - 1
+        found: Ints = np.searchsorted(self.demand, low + ((word * reach) >> 31), side="right") - 1
+        return found
 
 
 @frozen(eq=False)
@@ -115,7 +116,7 @@ class Cards:
         return (np.repeat(first, counts) + nth * 7) % self._player_count, offsets
 
     def team_numbers(self, sku: Ints, version: Ints) -> Ints:
-        """Team of each SKU as of a version: that of its first player, unless a correction moved the player."""
+        """Team of each SKU as of a version: its first player's, unless a correction moved the player."""
         flat, offsets = self.player_numbers(sku)
         team = self._team[flat[offsets[:-1]]]
         moved = (version > 0) & (version % 4 == 1)
@@ -146,11 +147,11 @@ class Cards:
         run = _PRINT_RUNS[self._dice.below("print run", sku, len(_PRINT_RUNS))]
         run = np.where(sku % 4 == 3, 1, run) + np.where((version % 10 == 3) & (sku % 4 == 2), 1, 0)
         rookie = self._dice.chance("rookie", sku // 4, 120).astype(np.int64)
-        list_offsets = np.concatenate([[0], np.cumsum(rookie)]).astype(np.int32)
+        rookies = np.concatenate([[0], np.cumsum(rookie)]).astype(np.int64)
         return CardColumns(
             sku=self.skus(sku),
             base_sku=self.skus(sku - sku % 4),
-            players=pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), self.roster.take(pa.array(flat))),
+            players=_lists(offsets, self.roster.take(pa.array(flat))),
             team=self.teams.take(pa.array(self.team_numbers(sku, version))),
             sport=pa.array(names.SPORTS).take(pa.array(kind)),
             release=_PRODUCT_NAMES.take(pa.array(product % len(_PRODUCT_NAMES))),
@@ -159,9 +160,7 @@ class Cards:
             release_year=np.full(len(sku), 2026, dtype=np.int64),
             parallel=pa.array(names.PARALLELS).take(pa.array(sku % 4)),
             print_run=pa.array(run.astype(np.uint32), mask=sku % 4 < 2),
-            attributes=pa.ListArray.from_arrays(
-                pa.array(list_offsets), pa.array(["RC"]).take(pa.array(np.zeros(list_offsets[-1], dtype=np.int64)))
-            ),
+            attributes=_lists(rookies, _repeat("RC", int(rookies[-1]))),
             price4=self.price4(sku, version),
         )  # fmt: skip
 
@@ -172,6 +171,14 @@ class Cards:
 
 
 _PRODUCT_NAMES = pa.array([f"2026 {maker} {product}" for product in names.PRODUCTS for maker in names.MAKERS])
+
+
+def _lists(offsets: Ints, values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+
+
+def _repeat(text: str, count: int) -> pa.Array:
+    return pa.array([text]).take(pa.array(np.zeros(count, dtype=np.int64)))
 
 
 def _roster(number: Ints) -> pa.Array:
@@ -231,7 +238,8 @@ def given(dice: Dice, table: pa.Table) -> Catalog:
     sku = table.column("sku").combine_chunks().cast(pa.string())
     if sku.null_count or pc.count_distinct(sku).as_py() != len(sku) or len(sku) > CATALOG_SKUS_MAX:
         raise ConfigError(
-            f"A catalog has 1 to {CATALOG_SKUS_MAX:,} SKUs, each once and never null.", hint="Deduplicate it.",
+            f"A catalog has 1 to {CATALOG_SKUS_MAX:,} SKUs, each once and never null.",
+            hint="Deduplicate it.",
             skus=len(sku),
         )  # fmt: skip
     number = np.arange(len(sku), dtype=np.int64)
@@ -256,7 +264,7 @@ def _price4(prices: pa.Array, fallback: Ints) -> Ints:
     """Usable list prices in 1/10,000; the fallback where one is missing, zero or out of range."""
     exact = pc.cast(prices, pa.decimal128(38, 4), safe=False)
     usable = pc.and_(pc.greater(exact, 0), pc.less_equal(exact, LIST_PRICE4_MAX // 10_000))
-    chosen = pc.if_else(pc.fill_null(usable, False), exact, None)
+    chosen = pc.if_else(pc.fill_null(usable, fill_value=False), exact, None)
     scaled = pc.cast(
         pc.multiply(pc.cast(chosen, pa.decimal128(18, 4)), pa.scalar(10_000, pa.int64())), pa.int64()
     )

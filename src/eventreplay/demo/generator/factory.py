@@ -88,7 +88,7 @@ class Factory:
         return self._dice.chance("finishes", batch, 975)
 
     def inspected(self, batch: Ints, again: Ints) -> Flags:
-        """Whether the first (`again` 0) or second inspection takes place; only finished batches are inspected."""
+        """Whether the first (`again` 0) or second inspection takes place; only of finished batches."""
         return self.finished(batch) & self._dice.chance("inspected", batch * 2 + again, 930)
 
 

@@ -1,4 +1,4 @@
-"""The plan of the history: which event stands at which position. Both the bytes and the truth follow from it."""
+"""The plan of the history: which event stands where. Both the bytes and the truth follow from it."""
 
 from __future__ import annotations
 
@@ -146,9 +146,14 @@ class History:
         sku = np.arange(self.intro_rows, dtype=np.int64)
         occurred = START_US - 30 * DAY_US + sku * (29 * DAY_US // self.intro_rows)
         return Plan(
-            position=sku, identity=_FIRST_IDENTITY + sku, kind=np.full(len(sku), Kind.RELEASED, dtype=np.int64),
-            subject=sku, fate=np.zeros(len(sku), dtype=np.int64), occurred=occurred, recorded=occurred + 1_500_000,
-        )  # fmt: skip
+            position=sku,
+            identity=_FIRST_IDENTITY + sku,
+            kind=np.full(len(sku), Kind.RELEASED, dtype=np.int64),
+            subject=sku,
+            fate=np.zeros(len(sku), dtype=np.int64),
+            occurred=occurred,
+            recorded=occurred + 1_500_000,
+        )
 
     def _sources(self, slot: Ints) -> tuple[Ints, Ints]:
         """The slot whose event each slot sends (its own but for copies and conflicts), and its fate."""
@@ -211,4 +216,5 @@ class History:
         days_us = DAY_US + self.dice.below("late", slot, 5 * 86_400) * 1_000_000
         moment = np.where(late, moment - days_us, moment)
         # The factory's clock shows whole seconds, so that throughput is a quotient of integers.
-        return np.where(np.isin(kind, BATCH_KINDS), moment // 1_000_000 * 1_000_000, moment)
+        seconds: Ints = np.where(np.isin(kind, BATCH_KINDS), moment // 1_000_000 * 1_000_000, moment)
+        return seconds

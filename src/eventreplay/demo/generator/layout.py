@@ -100,8 +100,8 @@ class Layout:
         self.rank: Ints = np.zeros(PERIOD_SLOTS, dtype=np.int64)
         self.lag: Ints = np.zeros(PERIOD_SLOTS, dtype=np.int64)
         self.placed_slot: Ints = np.zeros(PERIOD_ORDERS, dtype=np.int64)
-        for slot, kind in _dirty().items():
-            self.kind[slot] = kind
+        for slot, dirt in _dirty().items():
+            self.kind[slot] = dirt
             self.rank[slot] = slot
         for at, (_, kind, rank, wraps) in enumerate(sorted(entries)):
             slot = free[at * len(free) // len(entries)]

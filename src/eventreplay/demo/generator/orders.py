@@ -24,6 +24,8 @@ _LINES_OF = np.array([1] * 55 + [2] * 25 + [3] * 13 + [4] * 7, dtype=np.int64)
 _SHIPPING4 = np.array([0, 39_900, 49_500, 75_000, 122_500], dtype=np.int64)
 _JPY = names.CURRENCIES.index("JPY")
 _INSURED_RANK = 11
+# Low numbers buy often, so the first odd names are in every history of some size.
+_ODD_EVERY, _ODD_AT = 24, 3
 NAMES = len(names.FIRST_NAMES) * len(names.LAST_NAMES) + len(names.ODD_NAMES)
 
 
@@ -67,18 +69,6 @@ class Placed:
     offsets: Ints
     lines: Lines
 
-    def totals9(self) -> Ints:
-        """What is to be paid, in 1/1,000,000,000: lines less discounts, tax and shipping."""
-        each = self.lines.net4 * 100_000 + self.lines.tax9
-        reached = np.concatenate([[0], np.cumsum(each)])
-        charged = np.where(self.has_shipping, self.shipping4, 0) * 100_000
-        return reached[self.offsets[1:]] - reached[self.offsets[:-1]] + charged
-
-    def net4(self) -> Ints:
-        """Lines less discounts, in 1/10,000, per order."""
-        reached = np.concatenate([[0], np.cumsum(self.lines.net4)])
-        return reached[self.offsets[1:]] - reached[self.offsets[:-1]]
-
 
 class Orders:
     """Makes orders, payments, changes and refunds from order numbers."""
@@ -102,14 +92,14 @@ class Orders:
 
     def placed(self, order: Ints) -> Placed:
         """Orders as they were placed."""
-        dice, customer, currency = self._dice, self.customer(order), self.currency(order)
-        counts = _LINES_OF[dice.below("lines", order, 100)]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        at = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
-        second = self.second_version(order)
-        odd = dice.chance("odd name", customer, 40)
+        dice, customer, second = self._dice, self.customer(order), self.second_version(order)
+        currency, offsets, lines = self._bill(order)
+        shipping4, has_shipping = self._shipping(order, currency, second)
+        odd = customer % _ODD_EVERY == _ODD_AT
         regular = dice.below("name", customer, NAMES - len(names.ODD_NAMES))
-        name = np.where(odd, NAMES - 1 - dice.below("odd", customer, len(names.ODD_NAMES)), regular)
+        name = np.where(
+            odd, NAMES - len(names.ODD_NAMES) + customer // _ODD_EVERY % len(names.ODD_NAMES), regular
+        )
         form = np.where(order % PERIOD_ORDERS % 24 == _INSURED_RANK, 2, dice.chance("insured", order, 60) * 1)
         return Placed(
             order=order,
@@ -121,16 +111,22 @@ class Orders:
             currency=currency,
             channel=np.where(second, np.array([1, 1, 1, 2, 2, 2, 3, 0])[dice.below("channel", order, 8)], 0),
             second_version=second,
-            shipping4=_SHIPPING4[dice.below("shipping", order, len(_SHIPPING4))]
-            * _FX[currency]
-            // 10_000
-            * 100,
-            has_shipping=second & ~dice.chance("no shipping", order, 300),
+            shipping4=shipping4,
+            has_shipping=has_shipping,
             insured=self._insured(order, form),
             insured_form=np.where(second, form, 0),
             offsets=offsets,
-            lines=self._lines(np.repeat(order, counts), at, np.repeat(currency, counts)),
+            lines=lines,
         )
+
+    def due9(self, order: Ints) -> Ints:
+        """What is to be paid in 1/1,000,000,000: lines less discounts, tax and shipping."""
+        currency, offsets, lines = self._bill(order)
+        shipping4, charged = self._shipping(order, currency, self.second_version(order))
+        due: Ints = (
+            _sums(lines.net4 * 100_000 + lines.tax9, offsets) + np.where(charged, shipping4, 0) * 100_000
+        )
+        return due
 
     def changed(self, order: Ints, again: Ints) -> Lines:
         """The line that a change leaves; `again` is 1 for an order's second change of the same line."""
@@ -145,12 +141,13 @@ class Orders:
         tax = (quantity * lines.price4 - discount) * _TAX5[self.currency(order)]
         return Lines(
             number=lines.number, sku=lines.sku, quantity=quantity, price4=lines.price4, discount4=discount,
-            has_discount=np.full(len(order), True), tax9=tax,
+            has_discount=np.ones(len(order), dtype=bool), tax9=tax,
         )  # fmt: skip
 
     def refund4(self, order: Ints) -> Ints:
         """Refunded in 1/10,000: at times all of the order, else a part; never nothing."""
-        net = self.placed(order).net4()
+        _, offsets, lines = self._bill(order)
+        net = _sums(lines.net4, offsets)
         share = np.where(
             self._dice.chance("all back", order, 400), 100, 10 + self._dice.below("share", order, 80)
         )
@@ -168,6 +165,19 @@ class Orders:
     def refunded(self, order: Ints) -> Flags:
         """Whether an order that could be refunded is."""
         return self._dice.chance("refunded", order, 700)
+
+    def _bill(self, order: Ints) -> tuple[Ints, Ints, Lines]:
+        """Currency of each order, where its lines begin and end, and the lines."""
+        currency = self.currency(order)
+        counts = _LINES_OF[self._dice.below("lines", order, 100)]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        at = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+        return currency, offsets, self._lines(np.repeat(order, counts), at, np.repeat(currency, counts))
+
+    def _shipping(self, order: Ints, currency: Ints, second: Flags) -> tuple[Ints, Flags]:
+        """Fee in 1/10,000, and whether the order states one: only version 2 has the field."""
+        rate = _SHIPPING4[self._dice.below("shipping", order, len(_SHIPPING4))] * _FX[currency]
+        return rate // 10_000 * 100, second & ~self._dice.chance("no shipping", order, 300)
 
     def _lines(self, order: Ints, at: Ints, currency: Ints) -> Lines:
         dice, line = self._dice, order * 8 + at
@@ -197,6 +207,13 @@ class Orders:
         part = np.where(whole, dice.below("i3", order, 1_000_000_000), cents)
         rest = np.where(whole, dice.below("i4", order, 1_000_000_000), 0)
         return high % 10_000_000_000, low, part, rest
+
+
+def _sums(values: Ints, offsets: Ints) -> Ints:
+    """Sums of the values between each offset and the next."""
+    reached = np.concatenate([[0], np.cumsum(values)])
+    sums: Ints = reached[offsets[1:]] - reached[offsets[:-1]]
+    return sums
 
 
 def order_ids(order: Ints) -> pa.Array:

@@ -23,12 +23,16 @@ _FACTORY = "sportscards.manufacturing.v1."
 _CATALOG = "sportscards.catalog.v1."
 PAGE_VIEWED = "sportscards.web.v1.PageViewed"
 
+_STEPS = ("OrderItemChanged", "OrderPaid", "OrderShipped", "OrderCancelled", "OrderRefunded")
 EVENT_TYPES = (
-    dirt.PLACED_1, dirt.PLACED_2, _ORDERS + "OrderItemChanged", _ORDERS + "OrderPaid", _ORDERS + "OrderShipped",
-    _ORDERS + "OrderCancelled", _ORDERS + "OrderRefunded", _FACTORY + "BatchStarted", _FACTORY + "BatchFinished",
-    _FACTORY + "BatchInspected", _CATALOG + "CardReleased", _CATALOG + "CardCorrected", _CATALOG + "CardRetired",
-    PAGE_VIEWED, dirt.UNKNOWN_TYPE,
-)  # fmt: skip
+    dirt.PLACED_1,
+    dirt.PLACED_2,
+    *(_ORDERS + name for name in _STEPS),
+    *(_FACTORY + name for name in ("BatchStarted", "BatchFinished", "BatchInspected")),
+    *(_CATALOG + name for name in ("CardReleased", "CardCorrected", "CardRetired")),
+    PAGE_VIEWED,
+    dirt.UNKNOWN_TYPE,
+)
 TYPE_NUMBER = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 _UNKNOWN_FIELD_RANK = 33
@@ -73,10 +77,10 @@ class Payloads:
         return [part for part in parts if len(part.rows)]
 
     def _makers(self) -> list[Callable[[Plan], Part]]:
-        makers = [
-            self._placed_1, self._placed_2, self._changed, self._paid, self._shipped, self._cancelled, self._refunded,
-            self._started, self._finished, self._inspected, self._viewed, self._malformed, self._bad_decimal,
-            self._unknown,
+        makers: list[Callable[[Plan], Part]] = [
+            self._placed_1, self._placed_2, self._changed, self._paid, self._shipped, self._cancelled,
+            self._refunded, self._started, self._finished, self._inspected, self._viewed, self._malformed,
+            self._bad_decimal, self._unknown,
         ]  # fmt: skip
         if self._history.cards is not None:
             makers += [self._released, self._corrected, self._retired]
@@ -96,7 +100,7 @@ class Payloads:
         # A conflict is the same order with every price one unit higher: certainly other bytes.
         raised = np.repeat((plan.fate[rows] == Fate.CONFLICT) * 10_000, np.diff(placed.offsets))
         placed = evolve(placed, lines=evolve(placed.lines, price4=placed.lines.price4 + raised))
-        payload = self._encoder.placed(placed, self._sku, plan.occurred[rows], second)
+        payload = self._encoder.placed(placed, self._sku, plan.occurred[rows], second=second)
         newer = pa.array(subject % PERIOD_ORDERS % 64 == _UNKNOWN_FIELD_RANK)
         suffix = pc.if_else(newer, pa.scalar(dirt.UNKNOWN_FIELDS), pa.scalar(b""))
         payload = pc.binary_join_element_wise(payload, suffix, pa.scalar(b""))
@@ -115,8 +119,8 @@ class Payloads:
     def _paid(self, plan: Plan) -> Part:
         rows = plan.rows(Kind.PAID)
         order = plan.subject[rows]
-        placed = self._orders.placed(order)
-        amount = self._encoder.money(repeated(names.CURRENCIES, placed.currency), placed.totals9(), 9)
+        currency = repeated(names.CURRENCIES, self._orders.currency(order))
+        amount = self._encoder.money(currency, self._orders.due9(order), 9)
         return self._part(rows, _ORDERS + "OrderPaid", order_ids(order), {
             "order_id": order_ids(order), "amount": amount, "method": self._orders.method(order),
             "paid_at": instants(plan.occurred[rows]),
@@ -164,7 +168,8 @@ class Payloads:
         batch = plan.subject[rows]
         return self._part(rows, _FACTORY + "BatchFinished", batch_ids(batch), {
             "batch_id": batch_ids(batch), "produced": self._factory.produced(batch),
-            "cost": self._encoder.decimal(decimal_text(self._factory.cost9(batch), 9)), "currency_code": _constant(CURRENCY, len(rows)),
+            "cost": self._encoder.decimal(decimal_text(self._factory.cost9(batch), 9)),
+            "currency_code": _constant(CURRENCY, len(rows)),
             "finished_at": instants(plan.occurred[rows]),
         })  # fmt: skip
 
@@ -198,7 +203,8 @@ class Payloads:
         rows = plan.rows(Kind.RETIRED)
         sku = self._sku.take(pa.array(plan.subject[rows]))
         return self._part(rows, _CATALOG + "CardRetired", sku, {
-            "sku": sku, "reason": _constant("end of the run", len(rows)), "retired_at": instants(plan.occurred[rows]),
+            "sku": sku, "reason": _constant("end of the run", len(rows)),
+            "retired_at": instants(plan.occurred[rows]),
         })  # fmt: skip
 
     def _viewed(self, plan: Plan) -> Part:
@@ -242,7 +248,7 @@ class Payloads:
     def _pick(self, draw: str, choices: tuple[str, ...], index: Ints) -> pa.Array:
         return repeated(choices, self._history.dice.below(draw, index, len(choices)))
 
-    def _part(self, rows: Ints, name: str, stream: pa.Array, columns: dict[str, object]) -> Part:
+    def _part(self, rows: Ints, name: str, stream: pa.Array, columns: dict[str, pa.Array | Ints]) -> Part:
         return _encoded(rows, name, stream, self._encoder.message(name, columns))
 
 
@@ -260,7 +266,8 @@ for _kind, _name in {
     Kind.SHIPPED: "OrderShipped", Kind.CANCELLED: "OrderCancelled", Kind.REFUNDED: "OrderRefunded",
     Kind.STARTED: "BatchStarted", Kind.FINISHED: "BatchFinished", Kind.INSPECTED: "BatchInspected",
     Kind.REINSPECTED: "BatchInspected", Kind.RELEASED: "CardReleased", Kind.CORRECTED: "CardCorrected",
-    Kind.RETIRED: "CardRetired", Kind.VIEWED: "PageViewed", Kind.NULL_ID: "PageViewed", Kind.EMPTY_ID: "PageViewed",
+    Kind.RETIRED: "CardRetired", Kind.VIEWED: "PageViewed", Kind.NULL_ID: "PageViewed",
+    Kind.EMPTY_ID: "PageViewed",
     Kind.UNKNOWN: "PointsGranted",
 }.items():  # fmt: skip
     _TYPE_OF_KIND[_kind] = next(

@@ -47,4 +47,5 @@ class Timeline:
         reached = slot * int(self._reached[-1]) // self._slots
         hour = np.minimum(np.searchsorted(self._reached, reached, side="right") - 1, DAYS * 24 - 1)
         into = (reached - self._reached[hour]) * HOUR_US // self._hour_weight[hour]
-        return np.minimum(START_US + hour * HOUR_US + into, END_US - 1)
+        moments: Ints = np.minimum(START_US + hour * HOUR_US + into, END_US - 1)
+        return moments

@@ -35,8 +35,8 @@ class Encoder:
         found = [self._pool.FindFileByName(file.name) for file in files]
         self._handlers = ptars.HandlerPool(found, ptars.PtarsConfig(timestamp_unit="us"))
 
-    def message(self, name: str, columns: dict[str, object]) -> pa.Array:
-        """Encode columns (Arrow arrays, or numpy integers) as messages; a name that is no field is an error."""
+    def message(self, name: str, columns: dict[str, pa.Array | Ints]) -> pa.Array:
+        """Encode columns (Arrow arrays or numpy integers) as messages; a name without a field is an error."""
         handler = self._handlers.get_for_message(self._pool.FindMessageTypeByName(name))
         schema = handler.schema()
         arrays = [_fitted(columns.pop(field.name), field.type) for field in schema]
@@ -70,21 +70,23 @@ class Encoder:
         line_type = kind.value_type if pa.types.is_list(kind) else kind
         return _struct(line_type, [
             pa.array(lines.number.astype(np.uint32)), sku.take(pa.array(lines.sku)), pa.array(lines.quantity),
-            self.money(currency, lines.price4, 4), self.decimal(decimal_text(lines.discount4, 4), ~lines.has_discount),
+            self.money(currency, lines.price4, 4),
+            self.decimal(decimal_text(lines.discount4, 4), ~lines.has_discount),
             unscaled_bytes(lines.tax9),
         ], None)  # fmt: skip
 
-    def placed(self, placed: orders.Placed, sku: pa.Array, at: Ints, second: bool) -> pa.Array:
+    def placed(self, placed: orders.Placed, sku: pa.Array, at: Ints, *, second: bool) -> pa.Array:
         """OrderPlaced of version 2 if `second`, else 1, for all of `placed`."""
         name = f"sportscards.orders.v{2 if second else 1}.OrderPlaced"
         currency = _CURRENCIES.take(pa.array(placed.currency))
         line_currency = _CURRENCIES.take(pa.array(np.repeat(placed.currency, np.diff(placed.offsets))))
         lines = pa.ListArray.from_arrays(
-            pa.array(placed.offsets.astype(np.int32)), self.lines(placed.lines, sku, line_currency, name, "lines"),
+            pa.array(placed.offsets.astype(np.int32)),
+            self.lines(placed.lines, sku, line_currency, name, "lines"),
             type=self._type(name, "lines"),
         )  # fmt: skip
         person = "customer" if second else "client"
-        columns: dict[str, object] = {
+        columns: dict[str, pa.Array | Ints] = {
             "order_id": orders.order_ids(placed.order),
             f"{person}_id": orders.customer_ids(placed.customer),
             f"{person}_name": orders.customer_names(placed.name),
@@ -110,7 +112,8 @@ class Encoder:
             "sku": card.sku, "base_sku": card.base_sku, "players": card.players, "team": card.team,
             "sport": card.sport, "release": card.release, "set_name": card.set_name,
             "card_number": card.card_number, "release_year": pa.array(card.release_year.astype(np.uint32)),
-            "parallel": card.parallel, "print_run": card.print_run, "attributes": card.attributes, "list_price": price,
+            "parallel": card.parallel, "print_run": card.print_run, "attributes": card.attributes,
+            "list_price": price,
         }  # fmt: skip
         return _struct(kind, [_fitted(columns[field.name], field.type) for field in kind], None)
 
@@ -140,9 +143,9 @@ def repeated(choices: tuple[str, ...], index: Ints) -> pa.Array:
     return pa.array(choices).take(pa.array(index))
 
 
-def _fitted(column: object, kind: pa.DataType) -> pa.Array:
+def _fitted(column: pa.Array | Ints, kind: pa.DataType) -> pa.Array:
     array = pa.array(column) if isinstance(column, np.ndarray) else column
-    return array if array.type.equals(kind) else array.cast(kind)  # type: ignore[attr-defined]
+    return array if array.type.equals(kind) else array.cast(kind)
 
 
 def _struct(kind: pa.DataType, children: list[pa.Array], mask: Flags | None) -> pa.Array:

@@ -79,4 +79,5 @@ class CardBook:
         newer = (at > seen["at"][sku]) | ((at == seen["at"][sku]) & (position > seen["position"][sku]))
         seen["at"][sku[newer]] = at[newer]
         seen["position"][sku[newer]] = position[newer]
-        return rows[newer]
+        won: Ints = rows[newer]
+        return won

@@ -45,10 +45,12 @@ _EXACT = (
     "UBIGINT",
 )
 
+_FLOATS = ("DOUBLE", "FLOAT", "REAL")
+
 
 @frozen
 class Difference:
-    """One place where the warehouse is not as the ledger says. `expected` or `found` is None for a missing row."""
+    """One place where the warehouse is not as the ledger says; None is a null or something missing."""
 
     table: str
     key: str
@@ -63,7 +65,7 @@ class Difference:
 def compare(
     folder: Path, connection: duckdb.DuckDBPyConnection, *, mart: str = "MART", raw: str | None = "RAW"
 ) -> list[Difference]:
-    """Every difference between the ledger in `folder` and the tables of schema `mart`; empty when all is right.
+    """Every difference between the ledger in `folder` and the tables of schema `mart`; empty if all is right.
 
     Decimals are compared as decimals, everything else by value and as text; a table that is missing, a
     column that is missing or is a float, a missing or a surplus row: each is a difference. The log's counts
@@ -101,7 +103,9 @@ def _counts(facts: dict[str, object], connection: duckdb.DuckDBPyConnection, raw
             "EVENTS", "distinct payloads", stored + int(stages["conflicting_payload"])
         ),
         f"SELECT count(*) FROM {raw}.QUARANTINE WHERE stage = 'capture'": ("QUARANTINE", "capture", refused),
-        f"SELECT count(*) FROM {raw}.QUARANTINE WHERE stage = 'decode'": ("QUARANTINE", "decode", int(stages["decode"])),
+        f"SELECT count(*) FROM {raw}.QUARANTINE WHERE stage = 'decode'": (
+            "QUARANTINE", "decode", int(stages["decode"])
+        ),
     }  # fmt: skip
     differences = []
     for query, (table, what, count) in expected.items():
@@ -129,16 +133,16 @@ def _compare_table(
     for column in pq.read_schema(path).names:
         if column not in types:
             differences.append(Difference(name, "*", column, stated[column], None))
-        elif types[column] in {"DOUBLE", "FLOAT", "REAL"}:
+        elif types[column] in _FLOATS:
             differences.append(Difference(name, "*", column, stated[column], types[column]))
     keys = KEYS[name]
     if any(key not in types for key in keys):
         return differences
     query = _Query(name, keys, ledger, f'"{mart}"."{name}"')
     differences += query.rows(connection)
-    for column in stated:
-        if column not in keys and column in types and types[column] not in {"DOUBLE", "FLOAT", "REAL"}:
-            differences += query.column(connection, column, stated[column], types[column])
+    for column, kind in stated.items():
+        if column not in keys and column in types and types[column] not in _FLOATS:
+            differences += query.column(connection, column, kind, types[column])
     return differences
 
 
@@ -156,7 +160,8 @@ class _Query:
         keys = ", ".join(self.keys)
         counted = (
             f"SELECT {self._key('k')}, sum(e), sum(f) FROM ("
-            f"SELECT {keys}, 1 AS e, 0 AS f FROM {self.ledger} UNION ALL SELECT {keys}, 0, 1 FROM {self.found}) k "
+            f"SELECT {keys}, 1 AS e, 0 AS f FROM {self.ledger} "
+            f"UNION ALL SELECT {keys}, 0, 1 FROM {self.found}) k "
             f"GROUP BY {keys} HAVING sum(e) <> sum(f) ORDER BY {keys}"
         )
         rows = connection.execute(counted).fetchall()

@@ -34,7 +34,9 @@ class Counts:
         for kind, name in _CAPTURE.items():
             _more(self.capture, name, len(plan.rows(kind)))
         for kind, bad in (
-            (Kind.MALFORMED, dirt.MALFORMED), (Kind.BAD_DECIMAL, dirt.BAD_DECIMALS), (Kind.UNKNOWN, (dirt.UNKNOWN,))
+            (Kind.MALFORMED, dirt.MALFORMED),
+            (Kind.BAD_DECIMAL, dirt.BAD_DECIMALS),
+            (Kind.UNKNOWN, (dirt.UNKNOWN,)),
         ):  # fmt: skip
             chosen = dirt.variant(history.dice, plan.identity[plan.rows(kind)], len(bad))
             for each, count in zip(bad, np.bincount(chosen, minlength=len(bad)), strict=True):
@@ -42,7 +44,7 @@ class Counts:
         good = (plan.kind <= Kind.VIEWED) & (plan.fate == Fate.FRESH)
         self.stored += int(good.sum())
         for counted, mask in (
-            (self.received_by_type, np.full(len(types), True)),
+            (self.received_by_type, np.ones(len(types), dtype=bool)),
             (self.stored_by_type, good),
         ):
             for name, count in zip(

@@ -95,7 +95,7 @@ class OrderBook:
             for page, chosen, at in self._pages(plan.subject[rows]):
                 page.head[column][at] = plan.occurred[rows[chosen]]
                 if kind == Kind.PAID:
-                    page.head["paid9"][at] = self._history.orders.placed(plan.subject[rows[chosen]]).totals9()
+                    page.head["paid9"][at] = self._history.orders.due9(plan.subject[rows[chosen]])
         rows = plan.rows(Kind.REFUNDED, fresh_only=True)
         for page, chosen, at in self._pages(plan.subject[rows]):
             page.head["refunded4"][at] = self._history.orders.refund4(plan.subject[rows[chosen]])
@@ -154,6 +154,7 @@ class OrderBook:
 
 def _chosen(lines: Lines, mask: Flags) -> Lines:
     return Lines(
-        number=lines.number[mask], sku=lines.sku[mask], quantity=lines.quantity[mask], price4=lines.price4[mask],
-        discount4=lines.discount4[mask], has_discount=lines.has_discount[mask], tax9=lines.tax9[mask],
+        number=lines.number[mask], sku=lines.sku[mask], quantity=lines.quantity[mask],
+        price4=lines.price4[mask], discount4=lines.discount4[mask],
+        has_discount=lines.has_discount[mask], tax9=lines.tax9[mask],
     )  # fmt: skip

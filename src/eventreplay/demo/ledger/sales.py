@@ -133,7 +133,7 @@ class Sales:
         self._demand = Sums(3)
 
     def add(self, closed: Closed) -> None:
-        """Enter a page's orders. Pages come in order: no later one has orders `_SETTLED_DAYS` before this one's end."""
+        """Enter a page's orders; no later page may have orders `_SETTLED_DAYS` before this one's last day."""
         head, total = closed.head, closed.total
         if len(closed.number) == 0:
             return
@@ -222,4 +222,5 @@ def _by_order(owner: Ints, values: Ints, count: int) -> Ints:
     reached = np.concatenate([[0], np.cumsum(values)])
     ends = np.searchsorted(owner, np.arange(count), side="right")
     starts = np.searchsorted(owner, np.arange(count), side="left")
-    return reached[ends] - reached[starts]
+    sums: Ints = reached[ends] - reached[starts]
+    return sums

@@ -68,7 +68,8 @@ def last_of_each(keys: Ints, occurred: Ints, position: Ints) -> Ints:
     if len(order) == 0:
         return order
     ordered = keys[order]
-    return order[np.append(ordered[1:] != ordered[:-1], True)]
+    last: Ints = order[np.append(ordered[1:] != ordered[:-1], [True])]
+    return last
 
 
 def decimals(scaled: Ints, scale: int, present: Flags | None = None) -> pa.Array:
@@ -83,7 +84,7 @@ def decimals(scaled: Ints, scale: int, present: Flags | None = None) -> pa.Array
 
 
 def quotient9(dividend: Ints, divisor: Ints) -> Ints:
-    """Dividend / divisor in 1/1,000,000,000, half away from zero; 0 where the divisor is 0. Neither is negative.
+    """Dividend / divisor in 1/1,000,000,000, half away from zero; 0 where the divisor is 0; none negative.
 
     The divisor must stay below 4 * 10^9, so that the remainder's nine digits fit 64 bits.
     """

@@ -172,7 +172,7 @@ def write_ledger(
     catalog_source: Source | None = None,
     progress: Progress | None = None,
 ) -> dict[str, object]:
-    """Write what is true of the history (seed, events, catalog) to `folder`, and return `ledger.json`'s content.
+    """Write what is true of the history (seed, events, catalog) to `folder`; return `ledger.json`'s content.
 
     The truth is read from the generator's plans and integer columns, before anything is encoded; nothing
     of it has passed through a codec, a log or a warehouse. Order and line tables are written as their
