@@ -13,8 +13,8 @@ def measure(events: int) -> dict[str, float]:
     from google.protobuf import json_format, message_factory
     from ptars import HandlerPool, PtarsConfig
 
+    from eventreplay.codecs.messages import MessageDecoder
     from eventreplay.codecs.plan import Schemas
-    from eventreplay.codecs.protobuf import MessageDecoder
     from eventreplay.codecs.router import codec_for
     from eventreplay.demo import schemas
 
@@ -25,7 +25,7 @@ def measure(events: int) -> dict[str, float]:
     payloads = [chunk.column("payload") for chunk in chunks]
     few = payloads[0].slice(0, min(20_000, len(payloads[0]))).to_pylist()
 
-    descriptor = Schemas(loaded).descriptor(ORDER_PLACED)
+    descriptor = Schemas(loaded).official.FindMessageTypeByName(ORDER_PLACED)
     bare = HandlerPool([descriptor.file], PtarsConfig(timestamp_unit="us")).get_for_message(descriptor)
     decoder = MessageDecoder(loaded, ORDER_PLACED)
     codec = codec_for(loaded)
