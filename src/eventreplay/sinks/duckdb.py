@@ -203,7 +203,7 @@ class DuckDBSink:
         self._moment = None
 
     def _abandon(self) -> None:
-        """Roll back and ask for a new `begin`: a caller that overlooks an error cannot commit half a range."""
+        """Roll back and ask for a new `begin`: who overlooks an error cannot commit half a range."""
         self._rollback()
         self._replay_id = None
 
@@ -232,7 +232,8 @@ class DuckDBSink:
             self._open().register(_VIEW, data)
             try:
                 self._open().execute(
-                    f'INSERT INTO RAW.{table} ({names}, "{moment_column}") SELECT {names}, ?::TIMESTAMP FROM {_VIEW}',
+                    f'INSERT INTO RAW.{table} ({names}, "{moment_column}")'
+                    f" SELECT {names}, ?::TIMESTAMP FROM {_VIEW}",
                     [moment],
                 )
             finally:
@@ -262,7 +263,8 @@ class DuckDBSink:
             replay_id,
         ]
         if is_new:
-            statement = f"INSERT INTO RAW.CHECKPOINTS ({_CHECKPOINT}, updated_at, replay_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            columns = f"{_CHECKPOINT}, updated_at, replay_id"
+            statement = f"INSERT INTO RAW.CHECKPOINTS ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         else:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
             statement = f"UPDATE RAW.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
@@ -307,7 +309,7 @@ def _stored_form(column: pa.Array, kind: str) -> pa.Array:
 def _conflict(expected: Checkpoint | None, found: Checkpoint | None) -> CheckpointConflictError:
     return CheckpointConflictError(
         "Another run moved this replay's checkpoint; nothing of this commit was written.",
-        hint="Let the other run finish, or stop it; then start again, which goes on from the stored checkpoint.",
+        hint="Let the other run finish or stop it, then start again: it goes on from the stored checkpoint.",
         expected=expected,
         found=found,
     )

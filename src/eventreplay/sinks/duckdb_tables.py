@@ -121,17 +121,17 @@ def driver_errors(what: str) -> Iterator[None]:
         if "lock" in str(error):
             raise SinkUnavailableError(
                 f"{what}: another process has it open.",
-                hint="DuckDB lets one process at a time open a file: end the other one (a shell, a dbt run, a "
-                "dashboard) or wait for it, then start again.",
+                hint="DuckDB lets one process at a time open a file: end the other one (a shell, a dbt run,"
+                " a dashboard) or wait for it, then start again.",
             ) from error
         raise SinkError(
             f"{what}: reading or writing failed.",
-            hint="See the cause above: a full disk, missing rights or a damaged file. Nothing uncommitted is kept.",
+            hint="See the cause above (a full disk, rights, a damaged file). Nothing uncommitted is kept.",
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise SinkError(
             f"{what}: the memory limit was reached.",
-            hint="Raise memory_mb_max, lower threads, or free space for DuckDB's spill files beside the database.",
+            hint="Raise memory_mb_max, lower threads, or free space for the spill files beside the database.",
         ) from error
     except duckdb.TransactionException as error:
         raise SinkUnavailableError(
@@ -246,7 +246,8 @@ def quarantined(
     with driver_errors("Reading RAW.QUARANTINE"):
         rows = connection.execute(
             "SELECT stage, log_partition, log_offset, event_id, event_type, error_code, error_message,"
-            " octet_length(payload) FROM RAW.QUARANTINE ORDER BY log_partition, stage, log_offset LIMIT ? OFFSET ?",
+            " octet_length(payload) FROM RAW.QUARANTINE"
+            " ORDER BY log_partition, stage, log_offset LIMIT ? OFFSET ?",
             [limit_rows, skip_rows],
         ).fetchall()
     names = [attribute.name for attribute in fields(QuarantinedRow)]

@@ -23,7 +23,7 @@ from eventreplay.sources.json_record import is_whole
 from eventreplay.sources.json_spans import Spans, element_spans
 from eventreplay.sources.listing import SourceFile
 
-_HISTORY_FORMAT = 1
+_HISTORY_FORMAT = "eventreplay files 1"
 _BOM = b"\xef\xbb\xbf"
 _MAY_FOLLOW = (b"", b"\r", b"\n", b" ", b"\t")
 
@@ -205,19 +205,18 @@ def load_history(path: Path) -> list[FileMark]:
         ) from error
     try:
         content = json.loads(text)
-        if content["format"] != _HISTORY_FORMAT:
-            raise ValueError("Another format.")
-        return [FileMark(**mark) for mark in content["files"]]
+        # A format that is not ours has no list under our name for it.
+        return [FileMark(**mark) for mark in content[_HISTORY_FORMAT]]
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
             f"The history {path.name!r} is damaged, or of another version.",
-            hint="Without it changed files cannot be told from grown ones; remove it only if they did not change.",
+            hint="Without it changed files cannot be told from grown ones: remove it only if none changed.",
         ) from error
 
 
 def save_history(path: Path, marks: Sequence[FileMark]) -> None:
     """Write marks so that a crash leaves the old file or the new one."""
-    content = {"format": _HISTORY_FORMAT, "files": [asdict(mark) for mark in marks]}
+    content = {_HISTORY_FORMAT: [asdict(mark) for mark in marks]}
     new = path.with_name(path.name + ".new")
     try:
         with new.open("w", encoding="utf-8") as stream:

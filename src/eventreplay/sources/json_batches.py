@@ -34,7 +34,7 @@ class _Parts:
 
 
 def batches(spans: Spans, base: int, *, rows_max: int, record_bytes_max: int) -> Iterator[Batch]:
-    """Records as batches of at most `rows_max`; record n gets position `base` + n. Blank ones are passed over."""
+    """Batches of at most `rows_max` records; record n gets position `base` + n. Blank ones are skipped."""
     for low in range(0, len(spans.begins), rows_max):
         begins, ends = spans.begins[low : low + rows_max], spans.ends[low : low + rows_max]
         parts = _Parts()
@@ -87,17 +87,15 @@ def _halve(block: bytes, begins: Places, ends: Places, positions: Places, parts:
 
 def _contiguous(block: bytes, begins: Places, ends: Places) -> tuple[bytes, Places, Places]:
     """The records as a text of their own, with nothing but one separator between them."""
-    if ((begins[1:] - ends[:-1]) == 1).all() and all(mark in b"\n" for mark in _separators(block, ends)):
+    if ((begins[1:] - ends[:-1]) == 1).all() and (
+        np.frombuffer(block, np.uint8)[ends[:-1]] == ord("\n")
+    ).all():
         low = int(begins[0])
         return block[low : int(ends[-1])], begins - low, ends - low
     sizes = ends - begins
     text = b"\n".join([block[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)])
     stops = np.cumsum(sizes + 1) - 1
     return text, stops - sizes, stops
-
-
-def _separators(block: bytes, ends: Places) -> list[int]:
-    return np.unique(np.frombuffer(block, np.uint8)[ends[:-1]]).tolist()
 
 
 def _one(text: bytes, position: int, parts: _Parts) -> None:

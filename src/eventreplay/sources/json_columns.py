@@ -35,7 +35,8 @@ _STEP[[_OPEN_OBJECT, _OPEN_ARRAY]] = 1
 _STEP[[_CLOSE_OBJECT, _CLOSE_ARRAY]] = -1
 BLANK = np.zeros(256, dtype=np.bool_)
 BLANK[[ord(mark) for mark in " \t\n\r"]] = True
-_SIX_BITS = np.full(256, 255, dtype=np.uint8)
+_NO_SIX_BITS = 255
+_SIX_BITS = np.full(256, _NO_SIX_BITS, dtype=np.uint8)
 _SIX_BITS[np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)] = (
     np.arange(64)
 )
@@ -109,7 +110,8 @@ def plain_events(block: bytes, begins: Places, ends: Places) -> tuple[Flags, pa.
 
     Args:
         block: the text; bytes between the lines are separators.
-        begins, ends: place of each line, not empty.
+        begins: place where each line begins.
+        ends: place behind each line, which is not empty.
 
     Raises:
         NotPlain: a line in here is not JSON, not UTF-8, or not an object: halve the block.
@@ -151,7 +153,7 @@ def plain_events(block: bytes, begins: Places, ends: Places) -> tuple[Flags, pa.
 
 
 def _check_grammar(block: bytes, begins: Places) -> None:
-    """JSON grammar by Arrow, which accepts more in three ways, looked for elsewhere: NaN, keys twice, depth."""
+    """JSON grammar by Arrow, which accepts three things too many: NaN, keys twice, any depth (see below)."""
     if b"\x00" in block:
         raise NotPlain
     try:
@@ -246,8 +248,10 @@ def _at(flags: Flags, where: Places) -> Flags:
 
 
 def _leave_special_headers(members: _Members, where: dict[str, Places], taken: Flags) -> None:
-    """Not taken: a header object with content, a header that is no plain text or stands twice, a version
-    of CloudEvents other than 1.0."""
+    """Not taken: lines with headers that need a closer look, or of another CloudEvents version than 1.0.
+
+    That is an object with content, a header that is no plain text, and a header that stands twice.
+    """
     given = where["headers"]
     if members.begin.size:
         taken &= (given < 0) | ((members.end - members.begin)[given] == len(b"{}"))
@@ -311,7 +315,7 @@ def _moments(texts: pa.Array) -> pa.Array:
 
 
 def _payloads(members: _Members, where: dict[str, Places], taken: Flags) -> tuple[pa.Array, pa.Array]:
-    """Default content type and payload of all lines; a line without exactly one plain payload is not taken."""
+    """Default content type and payload of all lines; one without exactly one plain payload is not taken."""
     count = taken.size
     taken &= sum((where[name] >= 0).astype(np.int8) for name in PAYLOADS) == 1
     values: list[pa.Array] = []
@@ -351,7 +355,7 @@ def _base64(data: Bytes, begin: Places, end: Places) -> tuple[Flags, pa.BinaryAr
     bits = _SIX_BITS[data[index]]
     for number in (1, 2):
         bits[offsets[1:][padding >= number] - number] = 0
-    wrong = np.searchsorted(offsets, np.flatnonzero(bits > 63), side="right") - 1
+    wrong = np.searchsorted(offsets, np.flatnonzero(bits == _NO_SIX_BITS), side="right") - 1
     fine[wrong] = False
     a, b, c, d = bits.reshape(-1, 4).T
     triples = np.stack([(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d], axis=1).reshape(-1)

@@ -103,7 +103,7 @@ def _file(name: PurePosixPath, path: Path) -> SourceFile:
     if kind is None or (is_gzip and kind == "parquet"):
         raise ConfigError(
             f"{str(name)!r} is no kind of file that events are read from.",
-            hint="Known are .jsonl, .ndjson and .json, each also with .gz, and .parquet; a glob leaves others out.",
+            hint="Known are .jsonl, .ndjson, .json, also with .gz, and .parquet; a glob leaves others out.",
         )
     try:
         mode = path.stat().st_mode

@@ -147,9 +147,8 @@ def _refuse(event: Event) -> dict[str, object]:
     names = ("event_id", "event_type", "stream_id", "source", "content_type")
     kept: dict[str, object] = {name: _text(getattr(event, name)) for name in names}
     kept["source_position"] = event.source_position
-    kept["payload"] = (
-        event.payload if isinstance(event.payload, bytes) else str(event.payload).encode("utf-8", "replace")
-    )
+    payload: object = event.payload  # bytes, as the annotation says, or what made this event malformed
+    kept["payload"] = payload if isinstance(payload, bytes) else str(payload).encode("utf-8", "replace")
     kept["error_code"] = "event_malformed"
     kept["error_message"] = "An attribute of the event has a wrong type or a timestamp without time zone."
     return kept

@@ -1,42 +1,52 @@
 """What plugin authors inherit: conformance suites, crash doubles, in-memory doubles and strategies.
 
-Nothing here needs pytest, though the suites are made to be collected by it; only `strategies` needs
-hypothesis. Names are loaded when they are asked for.
+Nothing here needs pytest, though the suites are made to be collected by it. Only `strategies`, which is
+imported by its own name, needs hypothesis.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from eventreplay.testing.clocks import ManualSeconds, TickingClock
+from eventreplay.testing.codec_suite import CodecSuite
+from eventreplay.testing.crash import (
+    CrashAt,
+    CrashingQueue,
+    CrashingSink,
+    CrashingSource,
+    CrashingStorage,
+    SimulatedCrash,
+    crash_at,
+)
+from eventreplay.testing.memory_queue import MemoryBroker, MemoryQueue
+from eventreplay.testing.memory_sink import MemorySink, MemoryWarehouse
+from eventreplay.testing.memory_source import CRASH, END, MemorySource
+from eventreplay.testing.queue_suite import QueueSourceSuite
+from eventreplay.testing.sink_suite import SinkSuite
+from eventreplay.testing.source_suite import GrowingSourceSuite, ReplaceableSourceSuite, SourceSuite
+from eventreplay.testing.storage_suite import StorageSuite
 
-_HOMES = {
-    "CodecSuite": "codec_suite",
-    "QueueSourceSuite": "queue_suite",
-    "SinkSuite": "sink_suite",
-    "SourceSuite": "source_suite",
-    "StorageSuite": "storage_suite",
-    "CrashAt": "crash",
-    "CrashingQueue": "crash",
-    "CrashingSink": "crash",
-    "CrashingSource": "crash",
-    "CrashingStorage": "crash",
-    "SimulatedCrash": "crash",
-    "crash_at": "crash",
-    "MemoryBroker": "memory_queue",
-    "MemoryQueue": "memory_queue",
-    "MemorySink": "memory_sink",
-    "MemoryWarehouse": "memory_sink",
-    "CRASH": "memory_source",
-    "END": "memory_source",
-    "MemorySource": "memory_source",
-    "ManualSeconds": "clocks",
-    "TickingClock": "clocks",
-}
-
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - computed once from the table above
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__all__ = [
+    "CRASH",
+    "END",
+    "CodecSuite",
+    "CrashAt",
+    "CrashingQueue",
+    "CrashingSink",
+    "CrashingSource",
+    "CrashingStorage",
+    "GrowingSourceSuite",
+    "ManualSeconds",
+    "MemoryBroker",
+    "MemoryQueue",
+    "MemorySink",
+    "MemorySource",
+    "MemoryWarehouse",
+    "QueueSourceSuite",
+    "ReplaceableSourceSuite",
+    "SimulatedCrash",
+    "SinkSuite",
+    "SourceSuite",
+    "StorageSuite",
+    "TickingClock",
+    "crash_at",
+]

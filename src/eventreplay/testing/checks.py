@@ -22,10 +22,9 @@ def check_equal(found: Any, expected: Any, what: str) -> None:
         at = min(len(found), len(expected)) if at is None else at
         got = found[at] if at < len(found) else "nothing"
         due = expected[at] if at < len(expected) else "nothing"
-        raise AssertionError(
-            f"{what}: {len(found)} found, {len(expected)} expected; first difference at {at}: {got!r}, not {due!r}."
-        )
-    raise AssertionError(f"{what}: {found!r}, not {expected!r}.")
+        counts = f"{len(found)} found, {len(expected)} expected"
+        check(False, f"{what}: {counts}; first difference at {at}: {got!r}, not {due!r}.")  # noqa: FBT003
+    check(False, f"{what}: {found!r}, not {expected!r}.")  # noqa: FBT003 - the condition, known by now
 
 
 @contextmanager

@@ -25,6 +25,7 @@ _CHILD = (
     "codec, data = pickle.loads(base64.b64decode(sys.stdin.read()))\n"
     "print(base64.b64encode(pickle.dumps((codec.fingerprint, outcome(codec, data)))).decode())\n"
 )
+_ROWS_MIN = 5
 Outcome = tuple[str, str, str]
 """One row's fate: ("row", payload_type, payload) or ("failed", error_code, error_message)."""
 
@@ -195,7 +196,7 @@ class CodecSuite(ABC):
     def _events(self) -> pa.RecordBatch:
         events = self.make_events()
         check(events.schema.equals(EVENT_SCHEMA), "make_events() returns EVENT_SCHEMA.")
-        check(events.num_rows >= 5, "The suite needs at least 5 rows.")
+        check(events.num_rows >= _ROWS_MIN, f"The suite needs at least {_ROWS_MIN} rows.")
         return events
 
 

@@ -20,7 +20,7 @@ When = Literal["before", "after"]
 _Result = TypeVar("_Result")
 
 
-class SimulatedCrash(BaseException):  # noqa: N818 - it is a death, not an error that code may handle
+class SimulatedCrash(BaseException):
     """The process died here. No `except Exception` catches it, as none would catch SIGKILL."""
 
 

@@ -55,7 +55,7 @@ def example_events(count: int, *, first: int = 0) -> list[Event]:
                 occurred_at=_START + timedelta(microseconds=number),
                 recorded_at=None if number % 4 == 0 else _START + timedelta(seconds=number),
                 headers={} if number % 3 else {name: text.replace("\x00", "")},
-                payload=b"" if number % 11 == 10 else bytes([number % 256, 0, 255]) * (1 + number % 5),
+                payload=b"" if number % 11 == 0 else bytes([number % 256, 0, 255]) * (1 + number % 5),
             )
         )
     return made

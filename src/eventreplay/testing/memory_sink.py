@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -157,6 +158,6 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_order(rows: list[Row]) -> None:
-    for first, second in zip(rows, rows[1:], strict=False):
+    for first, second in pairwise(rows):
         if first["log_partition"] == second["log_partition"] and first["log_offset"] >= second["log_offset"]:
             raise InvalidEventError("Rows are not in log order.", position=second["log_offset"])

@@ -14,17 +14,17 @@ def mutated(payload: bytes, random: Random) -> bytes:
 
 
 def _injure(data: bytearray, random: Random) -> None:
-    kind = random.randrange(6)
     at = random.randrange(len(data)) if data else 0
-    if kind == 0 and data:
-        data[at] ^= 1 << random.randrange(8)
-    elif kind == 1:
-        del data[at:]
-    elif kind == 2:
-        data[at:at] = random.randbytes(random.randint(1, 8))
-    elif kind == 3:
-        data[at:at] = data[at : at + random.randint(1, 64)]
-    elif kind == 4:
-        data[at:at] = b"\xff" * random.choice((1, 4, 9))  # a varint that claims to be huge
-    else:
-        data[at:at] = random.choice((b"\xed\xa0\x80", b"\x00", b'"', b"{", b"\x0b" * 120))
+    match random.randrange(6):
+        case 0 if data:
+            data[at] ^= 1 << random.randrange(8)
+        case 1:
+            del data[at:]
+        case 2:
+            data[at:at] = random.randbytes(random.randint(1, 8))
+        case 3:
+            data[at:at] = data[at : at + random.randint(1, 64)]
+        case 4:
+            data[at:at] = b"\xff" * random.choice((1, 4, 9))  # a varint that claims to be huge
+        case _:
+            data[at:at] = random.choice((b"\xed\xa0\x80", b"\x00", b'"', b"{", b"\x0b" * 120))

@@ -13,6 +13,8 @@ from eventreplay.interfaces import Delivery, QueueSource
 from eventreplay.testing.checks import check, check_equal
 from eventreplay.testing.examples import example_events
 
+_DELIVERY_ROWS_MAX = 4
+
 
 class QueueSourceSuite(ABC):
     """Redelivery, settlement, order, bounds. The queue is empty when a test begins.
@@ -57,7 +59,7 @@ class QueueSourceSuite(ABC):
                 delivery.batch.events.schema.equals(EVENT_SCHEMA),
                 "Batch.events must have EVENT_SCHEMA exactly.",
             )
-            check(1 <= delivery.batch.rows <= 4, "A delivery has 1 to 4 rows here.")
+            check(0 < delivery.batch.rows <= _DELIVERY_ROWS_MAX, "A delivery has 1 to 4 rows here.")
         queue.close()
 
     def test_nothing_is_lost_by_closing_without_settling(self) -> None:
@@ -170,7 +172,7 @@ class QueueSourceSuite(ABC):
         return deliveries
 
     def _ids(self, queue: QueueSource, due: set[str]) -> set[str]:
-        """Ids that come until all of `due` did and the queue is quiet; the deliveries are kept for settling."""
+        """Ids that come until all of `due` did and the queue is quiet; keeps the deliveries for settling."""
         found: set[str] = set()
         self._redelivered: list[Delivery] = []
         until_s = monotonic() + self.arrival_s_max

@@ -121,7 +121,8 @@ def records(draw: st.DrawFn) -> bytes:
     tail = draw(st.sampled_from(["", "", "", "", "\r", " ", "x", ",", " {}", "null", "\r\r"]))
     line = ("{" + ",".join(parts) + "}" + tail).encode()
     if kind == "injured":
-        line = mutated(line, Random(draw(st.integers(0, 2**32 - 1)))).replace(b"\n", b" ")
+        seed = draw(st.integers(0, 2**32 - 1))
+        line = mutated(line, Random(seed)).replace(b"\n", b" ")  # noqa: S311 - reproducible, not secret
     return line
 
 
@@ -162,12 +163,16 @@ def test_columns_agree_with_records(lines: list[bytes], rows_max: int) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(members(), st.booleans())
-def test_a_member_alone_in_a_plain_line_agrees(member: str, behind: bool) -> None:
+@given(members(), st.sampled_from(["before", "behind"]))
+def test_a_member_alone_in_a_plain_line_agrees(member: str, place: str) -> None:
     """Single oddities in otherwise plain lines: what the columns must notice by themselves."""
     plain = '"event_id":"a","event_type":"t","occurred_at":"2026-01-31T23:59:59Z"'
     for payload in ('"payload":{}', '"payload_base64":"QUI="'):
-        line = "{" + (f"{plain},{payload},{member}" if behind else f"{member},{plain},{payload}") + "}"
+        line = (
+            "{"
+            + (f"{plain},{payload},{member}" if place == "behind" else f"{member},{plain},{payload}")
+            + "}"
+        )
         lines = [line.encode(), b"{" + f"{plain},{payload}".encode() + b"}"]
         assert at_once(lines, 1000) == one_by_one(lines)
 

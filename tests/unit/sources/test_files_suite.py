@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,10 @@ BAD = b'{"event_id": "no time", "payload": {}}'
 
 class FileSuite(GrowingSourceSuite, ReplaceableSourceSuite):
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> Iterator[None]:
+    def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "events"
         self.folder.mkdir()
         self.write()
-        yield
 
     def write(self) -> None:
         raise NotImplementedError

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
-import pytest
-
-from eventreplay.errors import ConfigError, InvalidEventError
 from eventreplay.event import Event, Position
 from eventreplay.interfaces import Source
-from eventreplay.sources.rows import Rejected, RowSource
+from eventreplay.sources.rows import RowSource
 from eventreplay.testing import SourceSuite
 from eventreplay.testing.examples import example_events
 

@@ -106,7 +106,7 @@ class Remembers(HexCodec):
         self.seen = 0
 
     def text(self, payload: bytes, at: int) -> str:
-        self.seen += 1
+        self.seen += 1 if at >= 0 else 0
         return json.dumps({"hex": payload.hex(), "seen": self.seen})
 
 

@@ -7,7 +7,9 @@ from threading import Event as Gate
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from eventreplay.batch import Batch
 from eventreplay.event import Event
 from eventreplay.interfaces import Delivery, QueueSource
 from eventreplay.testing import MemoryBroker, MemoryQueue, QueueSourceSuite
@@ -51,13 +53,13 @@ class SettlesTheOneBefore(MemoryQueue):
 
 class LosesRedelivery(MemoryQueue):
     def close(self) -> None:
-        self._broker._held[self._connection] = []  # noqa: SLF001 - a planted defect
+        self._broker._held[self._connection] = []
         super().close()
 
 
 class SettlesOnClose(MemoryQueue):
     def close(self) -> None:
-        self._broker.settle(self._connection, list(self._broker._held[self._connection]))  # noqa: SLF001
+        self._broker.settle(self._connection, list(self._broker._held[self._connection]))
         super().close()
 
 
@@ -69,13 +71,13 @@ class NeverSettles(MemoryQueue):
 class SettlesEverything(MemoryQueue):
     def settle(self, delivery: Delivery) -> None:
         del delivery
-        self._broker.settle(self._connection, list(self._broker._held[self._connection]))  # noqa: SLF001
+        self._broker.settle(self._connection, list(self._broker._held[self._connection]))
 
 
 class SettlesOverAnyConnection(MemoryQueue):
     def settle(self, delivery: Delivery) -> None:
         for message in delivery.token.messages:  # type: ignore[attr-defined]
-            self._broker._messages.pop(message, None)  # noqa: SLF001
+            self._broker._messages.pop(message, None)
 
 
 class SettlesOnlyOnce(MemoryQueue):
@@ -96,7 +98,7 @@ class Blocks(MemoryQueue):
 
 class Reorders(MemoryQueue):
     def receive(self, timeout_s: float) -> Delivery | None:
-        self._broker._ready.reverse()  # noqa: SLF001
+        self._broker._ready.reverse()
         return super().receive(timeout_s)
 
 
@@ -105,10 +107,6 @@ class DropsHeaders(MemoryQueue):
         delivery = super().receive(timeout_s)
         if delivery is None:
             return None
-        from attrs import evolve
-
-        from eventreplay.batch import Batch
-
         bare = [evolve(event, headers={}) for event in delivery.batch.to_events()]
         return Delivery(batch=Batch.from_events(bare), token=delivery.token)
 
