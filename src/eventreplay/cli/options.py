@@ -46,11 +46,11 @@ ReplayId = Annotated[
     ),
 ]
 Schemas = Annotated[
-    list[str] | None,
+    str | None,
     Option(
         "--schemas",
         metavar="NAME",
-        help="Schemas that payloads are written in; may be given several times. Default: all installed.",
+        help="Schemas that payloads are written in; default: the only ones that are installed.",
         show_default=False,
     ),
 ]

@@ -68,6 +68,4 @@ def cat(
     """Show events as they are stored: the envelope, and the payload as hex and, where it decodes, as JSON."""
     from eventreplay.cli.jobs import cat as job  # noqa: PLC0415 - see the package
 
-    return job.run(
-        log, config, partition, offset=offset, limit=limit, schemas=tuple(schemas or ()), as_json=as_json
-    )
+    return job.run(log, config, partition, offset=offset, limit=limit, schemas=schemas, as_json=as_json)

@@ -97,7 +97,7 @@ def replay(
         log=log,
         sink=sink,
         replay_id=replay_id,
-        schemas=tuple(schemas or ()),
+        schemas=schemas,
         workers=workers,
         accept_codec_change=accept_codec_change,
         config=config,

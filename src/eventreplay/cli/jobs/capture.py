@@ -50,7 +50,7 @@ def run(request: CaptureRequest, *, as_json: bool) -> int:
         return 0
     print_line(
         f"{receipt.received:,} received = {receipt.logged:,} logged + {receipt.quarantined:,} quarantined, "
-        f"in {receipt.commits:,} commits of partition {receipt.partition}, up to position {receipt.position:,}."
+        f"in {receipt.commits:,} commits of {receipt.partition}, up to position {receipt.position:,}."
     )
     print_line(f"head {receipt.digest}", style="dim")
     return 0

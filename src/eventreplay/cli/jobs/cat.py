@@ -25,7 +25,7 @@ def run(
     *,
     offset: int,
     limit: int,
-    schemas: tuple[str, ...],
+    schemas: str | None,
     as_json: bool,
 ) -> int:
     """Show up to `limit` events of `partition` from `offset` on."""

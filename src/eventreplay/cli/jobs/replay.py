@@ -20,7 +20,7 @@ class ReplayRequest:
     log: str | None
     sink: str | None
     replay_id: str | None
-    schemas: tuple[str, ...]
+    schemas: str | None
     workers: int | None
     accept_codec_change: bool
     config: Path | None

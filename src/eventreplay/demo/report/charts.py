@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import vl_convert
@@ -99,13 +100,18 @@ class Chart:
     label: str
 
 
+def height(value: Decimal | int) -> float:
+    """A figure as a length in a drawing; the only place where one becomes a float."""
+    return float(value)
+
+
 def drawn(spec_of: Mapping[str, Spec], label: str) -> Chart:
     """Draw the `wide` and the `narrow` variant; `label` is read out instead of the drawing."""
     return Chart(wide=_svg(spec_of["wide"], label), narrow=_svg(spec_of["narrow"], label), label=label)
 
 
 def _svg(spec: Spec, label: str) -> Markup:
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": _CONFIG, **spec}
+    whole = {"config": _CONFIG, **spec}
     drawing = vl_convert.vegalite_to_svg(whole, vl_version=VEGA_LITE, allowed_base_urls=[])
     return _embedded(drawing, label)
 

@@ -9,6 +9,9 @@ from eventreplay.demo.report.wording import NOT_THERE, percent, quotient, safe, 
 
 View = dict[str, Any]
 
+DIFFERENCES_MAX = 10
+"""Differences from the ledger that are spelled out."""
+
 REASONS = {
     "conflicting_payload": "The id was taken by an earlier event with another payload.",
 }
@@ -28,7 +31,8 @@ def evidence(facts: Mapping[str, Any], quarantined_by_stage: Mapping[str, int]) 
         "log_sha256": safe(facts["log_sha256"]),
         "tables": _tables(facts["tables"]),
         "ledger_equal": bool(facts["ledger"]["equal"]),
-        "differences": [safe(item) for item in facts["ledger"]["differences"]],
+        "differences": [safe(item) for item in facts["ledger"]["differences"][:DIFFERENCES_MAX]],
+        "more_differences": max(0, len(facts["ledger"]["differences"]) - DIFFERENCES_MAX),
         "dbt": [(safe(status), whole(count)) for status, count in facts["dbt"]["statuses"].items()],
         "warnings": [(safe(item["name"]), safe(item["message"])) for item in facts["dbt"]["warnings"]],
         "settings": [(_words(name), _setting(value)) for name, value in facts["settings"].items()],

@@ -28,6 +28,8 @@ KIND = "DEFECT_KIND_"
 PANEL_CHARACTERS_MAX = 17
 """Longest name of a line that fits over its panel."""
 SECONDS_PER_HOUR = 3_600
+LOW_EFFICIENCY = 0.5
+"""Below it a chart of efficiency begins at zero."""
 
 
 def factory(connection: duckdb.DuckDBPyConnection) -> View:
@@ -83,14 +85,13 @@ def _line_charts(connection: duckdb.DuckDBPyConnection) -> View | None:
             }
             for row in whole_weeks
         ]
-        spec = charts.lines_by_panel(points, number=number, colour=colour, from_zero=name != "efficiency")
-        drawn.append(
-            {
-                "title": heading,
-                "note": "The scale does not begin at zero." if name == "efficiency" else "",
-                "chart": charts.drawn(spec, f"{heading}, by day, a panel for each production line."),
-            }
-        )
+        # A line may leave zero out where it stays far from it; the note says so.
+        lowest = min((point["value"] for point in points if point["value"] is not None), default=0)
+        from_zero = name != "efficiency" or lowest < LOW_EFFICIENCY
+        spec = charts.lines_by_panel(points, number=number, colour=colour, from_zero=from_zero)
+        chart = charts.drawn(spec, f"{heading}, by day, a panel for each production line.")
+        note = "" if from_zero else "The scale does not begin at zero."
+        drawn.append({"title": heading, "note": note, "chart": chart})
     return {"charts": drawn, "days": [_line_day(row) for row in found if row["batches"] is not None]}
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from eventreplay.demo.report import charts, queries
 from eventreplay.demo.report.queries import Row, rows
 from eventreplay.demo.report.series import Series, by_total, counted, crossed, title
 from eventreplay.demo.report.wording import (
-    amount,
+    aligned,
     day,
     enum_name,
     money,
@@ -74,13 +74,15 @@ def _headline(connection: duckdb.DuckDBPyConnection) -> list[View]:
 
 def _currencies(connection: duckdb.DuckDBPyConnection) -> list[View]:
     amounts = ("gross_amount", "discount_amount", "revenue", "refunded_amount", "net_revenue", "tax_amount")
+    found = rows(connection, queries.CURRENCIES)
+    columns = {name: aligned([row[name] for row in found]) for name in amounts}
     return [
         {
             "currency": safe(row["currency_code"]),
             "orders": whole(row["orders"]),
-            **{name: amount(row[name], row["currency_code"]) for name in amounts},
+            **{name: column[at] for name, column in columns.items()},
         }
-        for row in rows(connection, queries.CURRENCIES)
+        for at, row in enumerate(found)
     ]
 
 
@@ -102,30 +104,30 @@ def _spans(at: int, count: int) -> bool:
 
 
 def _revenue_in(code: str, found: Sequence[Row], *, spans: bool) -> View:
-    points, table = [], []
-    for row in found:
-        mean = None if row["week_revenue"] is None else quotient(row["week_revenue"], 7, 2)
-        said = f"{day(row['order_date'])}: {money(row['revenue'], code)}"
-        said += "" if mean is None else f"; 7-day mean {money(mean, code)}"
-        points.append(
-            _point(row["order_date"], float(row["revenue"]), said, None if mean is None else float(mean))
-        )
-        table.append(
-            (
-                day(row["order_date"]),
-                whole(row["orders"]),
-                amount(row["revenue"], code),
-                amount(row["net_revenue"], code),
-                amount(mean, code),
-            )
-        )
+    means = [None if row["week_revenue"] is None else quotient(row["week_revenue"], 7, 2) for row in found]
+    points = [_point(row, mean, code) for row, mean in zip(found, means, strict=True)]
+    columns = (
+        [day(row["order_date"]) for row in found],
+        [whole(row["orders"]) for row in found],
+        aligned([row["revenue"] for row in found]),
+        aligned([row["net_revenue"] for row in found]),
+        aligned(means),
+    )
     label = f"Revenue by day in {safe(code)}, {len(found)} days, bars, with the 7-day mean as a line."
     spec = charts.by_day(points, wide_px=charts.WIDE_PX if spans else charts.HALF_PX)
+    table = list(zip(*columns, strict=True))
     return {"currency": safe(code), "chart": charts.drawn(spec, label), "days": table, "spans": spans}
 
 
-def _point(moment: date, value: float, tip: str, mean: float | None) -> Row:
-    return {"day": moment.isoformat(), "value": value, "tip": tip, "mean": mean}
+def _point(row: Row, mean: Decimal | None, code: str) -> Row:
+    """A day in the chart, with its exact text."""
+    tip = f"{day(row['order_date'])}: {money(row['revenue'], code)}"
+    return {
+        "day": row["order_date"].isoformat(),
+        "value": charts.height(row["revenue"]),
+        "mean": None if mean is None else charts.height(mean),
+        "tip": tip if mean is None else f"{tip}; 7-day mean {money(mean, code)}",
+    }
 
 
 def _orders(connection: duckdb.DuckDBPyConnection) -> View | None:

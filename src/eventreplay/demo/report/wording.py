@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -14,6 +14,7 @@ _FRACTION_MIN = {"JPY": 0, "KRW": 0}
 
 _REPLACED = dict.fromkeys((*range(32), *range(127, 160), 65534, 65535), "�")
 _REPLACED |= dict.fromkeys((*range(8234, 8239), *range(8294, 8298), *range(55296, 57344)), "�")
+_COLUMN_FRACTION_MIN = 2
 NOT_THERE = "–"
 
 
@@ -40,6 +41,23 @@ def amount(value: Decimal | None, currency: str) -> str:
         tail = ""
     tail = tail.rstrip("0").ljust(_FRACTION_MIN.get(currency, 2), "0")
     return f"{head}.{tail}" if tail else head
+
+
+def aligned(values: Sequence[Decimal | None]) -> list[str]:
+    """Amounts of one column, exact, all with as many digits after the point as the longest needs."""
+    digits = max((_fraction_digits(value) for value in values if value is not None), default=0)
+    return [
+        NOT_THERE if value is None else _padded(value, max(digits, _COLUMN_FRACTION_MIN)) for value in values
+    ]
+
+
+def _fraction_digits(value: Decimal) -> int:
+    return len(f"{value:f}".partition(".")[2].rstrip("0"))
+
+
+def _padded(value: Decimal, digits: int) -> str:
+    head, _, tail = f"{value:,f}".partition(".")
+    return f"{head}.{tail.rstrip('0').ljust(digits, '0')}"
 
 
 def money(value: Decimal | None, currency: str) -> str:
