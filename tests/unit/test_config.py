@@ -34,7 +34,7 @@ def test_nothing_given_means_the_defaults(tmp_path: Path, monkeypatch: pytest.Mo
 def test_every_setting_has_a_rule_and_a_word_of_explanation() -> None:
     names = [field.name for field in attrs.fields(Settings)]
     assert list(_RULES) == names
-    assert all(f"        {name}: " in (Settings.__doc__ or "") for name in names)
+    assert all(f"\n    {name}: " in inspect.cleandoc(Settings.__doc__ or "") for name in names)
 
 
 def test_the_defaults_are_those_of_what_they_set() -> None:
