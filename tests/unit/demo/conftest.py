@@ -119,7 +119,7 @@ class Reader:
         pool = descriptor_pool.DescriptorPool()
         for file in descriptor_pb2.FileDescriptorSet.FromString(packed).file:
             pool.Add(file)
-        self._pool = pool
+        self.pool = pool
         self.found = Reading()
         self._seen: dict[str, bytes] = {}
         self._waiting: list[tuple[str, Callable[[Order], None]]] = []
@@ -162,7 +162,7 @@ class Reader:
             assert view["seconds_on_page"] > 0
             return None
         try:
-            kind = message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
+            kind = message_factory.GetMessageClass(self.pool.FindMessageTypeByName(name))
             message = kind.FromString(payload)
         except (KeyError, DecodeError) as error:
             raise UnreadableError(name) from error
@@ -253,3 +253,12 @@ def read_history(source: GeneratedSource) -> tuple[Reading, pa.Table]:
 @pytest.fixture(scope="session")
 def history_reader() -> Callable[[GeneratedSource], tuple[Reading, pa.Table]]:
     return read_history
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str, bytes], Message]:
+    """Parses a payload of a named type with protobuf's own parser."""
+    pool = Reader().pool
+    return lambda name, data: message_factory.GetMessageClass(pool.FindMessageTypeByName(name)).FromString(
+        data
+    )
