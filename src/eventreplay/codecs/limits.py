@@ -12,7 +12,8 @@ class Limits:
 
     Attributes:
         payload_bytes_max: longest payload.
-        nesting_levels_max: objects and arrays inside one another (JSON), groups inside one another (protobuf).
+        nesting_levels_max: objects and arrays inside one another (JSON; a protobuf message nests as deep as its
+            schema, and the parser bounds groups itself).
         elements_max: fields, list elements and packed bytes (protobuf) or values (JSON) in one payload.
         number_digits_max: digits of one JSON number, and bytes of one decimal's text.
         exponent_max: largest absolute exponent of a decimal or JSON number, tested before any arithmetic.

@@ -31,10 +31,13 @@ from eventreplay.codecs.wire import EXCESS_BYTES_MAX, Mask, census, excess, leas
 Rows = npt.NDArray[np.int64]
 
 MALFORMED = ("protobuf_malformed", "The payload is not a message of this type in the protobuf wire format.")
-TOO_DEEP = ("payload_too_deep", "The payload nests groups deeper than nesting_levels_max.")
+TOO_DEEP = ("payload_too_deep", "The payload nests groups deeper than the protobuf parser goes.")
 TOO_LARGE = ("payload_too_large", "The payload is longer than payload_bytes_max.")
 TOO_MANY = ("payload_too_many_elements", "The payload has more fields and list elements than elements_max.")
 MISSING = ("payload_missing", "The event has no payload; an empty message is an empty payload, not a null.")
+
+_GROUPS_DEEP_MAX = 100
+"""Where the official parser stops. Messages nest no deeper than their schema, so groups are all there is."""
 
 _PART_ROWS = 256
 """Rows tried at once where a larger piece failed; the official parser reads at most the pieces that fail."""
@@ -142,10 +145,8 @@ class MessageDecoder:
 
     def _census(self, payload: bytes) -> tuple[str, str] | None:
         limits = self._limits
-        found = census(
-            payload, self._message, elements_max=limits.elements_max, levels_max=limits.nesting_levels_max
-        )
-        if found.groups_deep > limits.nesting_levels_max:
+        found = census(payload, self._message, elements_max=limits.elements_max, levels_max=_GROUPS_DEEP_MAX)
+        if found.groups_deep > _GROUPS_DEEP_MAX:
             return TOO_DEEP
         return TOO_MANY if found.elements > limits.elements_max else None
 

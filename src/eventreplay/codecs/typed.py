@@ -7,7 +7,7 @@ a struct of its other fields and `amount`. An enum is a dictionary of names. A m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -71,8 +71,8 @@ class _Converter:
 
         values = self._value(field.node, items, path, to_rows)
         if isinstance(field.node, Map):
-            keys, held = values.field("key"), values.field("value")
-            return pa.MapArray.from_arrays(pa.array(offsets), keys, held)
+            values = _by_key(values, offsets)
+            return pa.MapArray.from_arrays(pa.array(offsets), values.field("key"), values.field("value"))
         return pa.ListArray.from_arrays(pa.array(offsets), values)
 
     def _value(self, node: Node, array: pa.Array, path: str, rows: ToRows) -> pa.Array:
@@ -162,10 +162,15 @@ def _struct(names: list[str], arrays: list[pa.Array], like: pa.StructArray) -> p
     return pa.Array.from_buffers(pa.struct(fields), len(like), [decimals.bitmap(valid)], children=arrays)
 
 
-def _enum(numbers: pa.Array, names: object) -> pa.Array:
+def _by_key(entries: pa.StructArray, offsets: npt.NDArray[np.int32]) -> pa.StructArray:
+    """Each map's entries in the order of their keys: a map has no order of its own, and its text needs one."""
+    maps = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    keyed = pa.table({"map": maps, "key": entries.field("key")})
+    return entries.take(pc.sort_indices(keyed, sort_keys=[("map", "ascending"), ("key", "ascending")]))
+
+
+def _enum(numbers: pa.Array, names: Mapping[int, str]) -> pa.Array:
     """Names of an enum's numbers; a number without a name is its own digits."""
-    if not isinstance(names, dict):
-        names = dict(names)  # type: ignore[call-overload]
     known = sorted(names)
     values = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy(zero_copy_only=False)
     keys = np.array(known, np.int64)

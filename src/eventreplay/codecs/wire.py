@@ -167,7 +167,7 @@ def _integers(values: npt.NDArray[np.int64], code: int) -> Sizes:
 def _varints(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Sizes:
     """How many bytes each non-negative value takes as a varint."""
     sizes = np.ones(len(values), np.int64)
-    highest = int(values.max()) if len(values) else 0
+    highest = max(0, int(values.max())) if len(values) else 0
     for bits in range(_VARINT_BITS, highest.bit_length(), _VARINT_BITS):
         sizes += values >= values.dtype.type(1 << bits)
     return sizes
