@@ -45,7 +45,7 @@ def test_it_holds_every_module_and_nothing_of_the_work_place(wheel: Path, root: 
     names = zipfile.ZipFile(wheel).namelist()
     modules = {path.relative_to(root / "src").as_posix() for path in (root / "src").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules
-    strangers = ("__pycache__", "/target/", "/logs/", ".user.yml", ".duckdb", "/dbt_packages/", "tests/")
+    strangers = ("__pycache__", "/target/", "/logs/", ".user.yml", ".duckdb", "/dbt_packages/")
     assert [name for name in names if any(each in name for each in strangers)] == []
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"eventreplay"}
 
