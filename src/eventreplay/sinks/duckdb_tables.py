@@ -104,7 +104,7 @@ def _check_file(file: Path) -> None:
             begin = stream.read(_MAGIC_OFFSET_BYTES + len(_MAGIC))
     except OSError as error:
         raise SinkError(f"{file.name} cannot be read.", hint="Check its permissions.") from error
-    if begin and begin[_MAGIC_OFFSET_BYTES:] != _MAGIC:
+    if begin[_MAGIC_OFFSET_BYTES:] != _MAGIC:
         raise SinkError(
             f"{file.name} is not a DuckDB database.", hint="Name another file; this one was left as it is."
         )
