@@ -106,6 +106,8 @@ def registries(_: Path, text: str) -> Iterator[str]:
 
 
 def positions_by_truth(path: Path, text: str) -> Iterator[str]:
+    if path.stem.endswith("_bites"):
+        return  # plants this very bug, to see a suite catch it
     places = {"position", "offset", "after", "upto", "after_offset", "upto_offset"}
     for node in walk(path, text):
         if (
