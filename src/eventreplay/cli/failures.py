@@ -17,9 +17,12 @@ DEBUG_VARIABLE = "EVENTREPLAY_DEBUG"
 USAGE = 2
 INTERRUPTED = 130
 
+EXTRA_OF = {"duckdb": "duckdb", "jinja2": "demo", "markupsafe": "demo", "vl_convert": "demo", "dbt": "demo"}
+"""Modules that an extra brings, where a command imports them itself; plugins' own are the registry's."""
+
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _NAMED_SECRET = re.compile(
-    r"(?i)\b(\w*(?:password|passwd|pwd|secret|token|api_?key|access_?key|passphrase)\w*)(\s*[=:]\s*)"
+    r"(?i)\b(\w*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|passphrase)\w*)(\s*[=:]\s*)"
     r"(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
 )
 
@@ -63,6 +66,13 @@ def _told(error: BaseException) -> tuple[str, str, int]:
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, Abort)):
         return "Stopped.", "What was committed is kept; the same command goes on from there.", INTERRUPTED
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
+        extra = EXTRA_OF[error.name]
+        return (
+            f"This needs {error.name}, which is not installed.",
+            f"pip install 'eventreplay[{extra}]'",
+            USAGE,
+        )
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f" ({Path(str(error.filename)).name})"
         return f"{error.strerror}{name}.", "Check the path, its rights and the free space.", 1

@@ -83,7 +83,7 @@ def print_table(
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(
-        title=visible(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(visible(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
     to_right = set(right)
     for at, name in enumerate(columns):
