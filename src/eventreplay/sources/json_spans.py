@@ -88,6 +88,8 @@ def _long_line(
     digest, length_bytes, begin = hashlib.sha256(held), len(held), held[:_KEPT_BYTES]
     while chunk := stream.read(block_bytes_max):
         cut = chunk.find(b"\n")
+        # As many bytes are kept whatever the size of blocks: what is quarantined must not depend on it.
+        begin += chunk[: min(len(chunk) if cut < 0 else cut, _KEPT_BYTES - len(begin))]
         if cut >= 0:
             digest.update(chunk[:cut])
             return LongRecord(number, begin, length_bytes + cut, digest.hexdigest()), chunk[cut + 1 :]

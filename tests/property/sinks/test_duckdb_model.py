@@ -74,7 +74,8 @@ class Sinks(RuleBasedStateMachine):
         except CheckpointConflictError as error:
             assert replay_id is not None
             assert expected != self.checkpoints.get(replay_id)
-            assert error.fields["found"] == self.checkpoints.get(replay_id)
+            found = error.fields["found"]
+            assert found == self.checkpoints.get(replay_id)
             self.replay[at], self.held[at] = None, []
         except SinkError:
             assert replay_id is None

@@ -257,17 +257,21 @@ def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path, name: str) -> N
         DuckDBSink(tmp_path / name, clock=TickingClock())
 
 
+OTHER_CHECKPOINTS = (
+    "CREATE TABLE RAW.CHECKPOINTS (replay_id VARCHAR, source VARCHAR, epoch VARCHAR, position {},"
+    " digest VARCHAR, fingerprint VARCHAR, updated_at TIMESTAMP)"
+)
+
+
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
         ("CREATE TABLE RAW.EVENTS (event_id VARCHAR)", "RAW.EVENTS"),
-        ("CREATE TABLE RAW.CHECKPOINTS (replay_id VARCHAR, source VARCHAR, epoch VARCHAR, position INTEGER,"
-         " digest VARCHAR, fingerprint VARCHAR, updated_at TIMESTAMP)", "RAW.CHECKPOINTS"),
-        ("CREATE TABLE RAW.CHECKPOINTS (replay_id VARCHAR, source VARCHAR, epoch VARCHAR, position BIGINT,"
-         " digest VARCHAR, fingerprint VARCHAR, updated_at TIMESTAMP)", "primary key"),
+        (OTHER_CHECKPOINTS.format("INTEGER"), "RAW.CHECKPOINTS"),
+        (OTHER_CHECKPOINTS.format("BIGINT"), "primary key"),
         ("CREATE VIEW RAW.QUARANTINE AS SELECT 1 AS stage", "RAW"),
     ],
-)  # fmt: skip
+)
 def test_tables_of_somebody_else_are_refused(path: Path, statement: str, named: str) -> None:
     connection = duckdb.connect(str(path))
     connection.execute("CREATE SCHEMA RAW")
