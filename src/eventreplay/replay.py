@@ -62,6 +62,15 @@ class _Task:
     last: bool
 
 
+@frozen
+class _Place:
+    """Where a partition goes on: its stored checkpoint, its epoch, and how many records are loaded already."""
+
+    known: Checkpoint | None
+    epoch: str
+    loaded_rows: int
+
+
 def replay(
     log: Log,
     sink: Sink,
@@ -97,30 +106,28 @@ def replay(
     receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
     readers = [log.reader(name) for name in log.partitions()]
     total = sum(_rows_in(reader) for reader in readers)
+    resume = partial(_resume, sink, codec, replay_id, accept_codec_change)
+    # Every partition is looked at before any is loaded: one table must not get half of another codec's rows.
+    total -= sum(resume(reader).loaded_rows for reader in readers)
     with _decoding(workers) as (executor, spool):
         for reader in readers:
-            first = reader.commit(1)
-            if first is None:
-                continue
-            known = sink.begin(f"{replay_id}/{reader.partition}")
-            if known is not None:
-                total -= _held_at(_same_history(reader, first, known, codec, accept_codec_change=accept_codec_change))
+            place = resume(reader)
             read = log.read if spool is None else partial(read_segment, log.url)
             work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
-            tasks = ordered(executor, work, _tasks(reader, known), ahead_max=workers)
-            _load(tasks, sink, known, first.sha256, receipt, progress, total)
+            tasks = ordered(executor, work, _tasks(reader, place.known), ahead_max=workers)
+            _load(tasks, sink, place, receipt, progress, total)
     return receipt
 
 
 def _load(
     decoded: Iterator[tuple[_Task, list[_Chunk] | Path]],
     sink: Sink,
-    known: Checkpoint | None,
-    epoch: str,
+    place: _Place,
     receipt: ReplayReceipt,
     progress: Progress | None,
     total: int,
 ) -> None:
+    known = place.known
     loaded = quarantined = 0
     for task, result in decoded:
         for chunk in _chunks(result):
@@ -135,7 +142,7 @@ def _load(
         _balance(task.commit, loaded, quarantined)
         checkpoint = Checkpoint(
             source=task.commit.partition,
-            epoch=epoch,
+            epoch=place.epoch,
             position=task.commit.number,
             digest=task.commit.sha256,
             fingerprint=receipt.fingerprint,
@@ -253,12 +260,15 @@ def _balance(commit: Commit, loaded: int, quarantined: int) -> None:
         )
 
 
-def _same_history(
-    reader: PartitionReader, first: Commit, known: Checkpoint, codec: Codec, *, accept_codec_change: bool
-) -> Commit:
-    """The checkpoint must speak of this log, at a commit that is still there, and of this codec."""
+def _resume(sink: Sink, codec: Codec, replay_id: str, accept_codec_change: bool, reader: PartitionReader) -> _Place:  # noqa: FBT001
+    """Begin one partition: its checkpoint must speak of this log, at a commit that is still there, and of this codec."""
+    known = sink.begin(f"{replay_id}/{reader.partition}")
+    first = reader.commit(1)
+    epoch = "" if first is None else first.sha256
+    if known is None:
+        return _Place(known, epoch, 0)
     found = reader.commit(known.position)
-    if known.epoch != first.sha256 or found is None or found.sha256 != known.digest:
+    if known.epoch != epoch or found is None or found.sha256 != known.digest:
         raise EpochError(
             f"The sink's checkpoint for partition {reader.partition!r} (commit {known.position}) is not in this log.",
             hint="The log was replaced or rolled back. Point to the right log, or load under a new replay id.",
@@ -272,7 +282,7 @@ def _same_history(
             expected=known.fingerprint,
             found=codec.fingerprint,
         )
-    return found
+    return _Place(known, epoch, _held_at(found))
 
 
 def _rows_in(reader: PartitionReader) -> int:
