@@ -74,20 +74,21 @@ class JsonCodec:
         """Decode rows with at least the columns `event_type` and `payload`; see `interfaces.Codec`."""
         outcome = Outcome(events.num_rows)
         types = events.column("event_type")
-        rows, texts, failed = [], [], []
         strict = Strict(self.limits)
-        for row, (name, payload) in enumerate(zip(types, events.column("payload"), strict=True)):
+        rows: list[int] = []
+        texts: list[str] = []
+        failed: dict[int, tuple[str, str]] = {}
+        for row, payload in enumerate(events.column("payload").to_pylist()):
             try:
-                if not name.is_valid:
+                if not types[row].is_valid:
                     raise _Refused(UNKNOWN_TYPE)
-                texts.append(strict.canonical(payload.as_py()))
+                texts.append(strict.canonical(payload))
                 rows.append(row)
             except _Refused as refused:
-                failed.append((row, *refused.reason))
+                failed[row] = refused.reason
         fine = np.array(rows, np.int64)
         outcome.accept(fine, types.take(pa.array(fine)), pa.array(texts, pa.string()))
-        bad, codes, messages = zip(*failed, strict=True) if failed else ((), (), ())
-        outcome.fail(np.array(bad, np.int64), pa.array(codes, pa.string()), pa.array(messages, pa.string()))
+        outcome.fail_each(failed)
         return outcome.decoded()
 
 

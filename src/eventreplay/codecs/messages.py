@@ -1,15 +1,13 @@
 """Payloads of one message type to typed columns: the fast decoder, its proof, and the referee.
 
-ptars decodes a column of payloads at once, and fails as a whole if one of them is malformed. Here rows that
-fail are found without failing the others, and what ptars accepts is proved to say what the official parser
-would say (`wire.excess`). What cannot be proved goes to the official parser, row by row: it refuses the
-payload, or writes it again in canonical form, which ptars then decodes like the others. Either way the
-outcome of a row does not depend on its neighbours.
+ptars decodes a column of payloads at once, and fails as a whole if one of them is malformed. What it accepts
+is proved to say what the official parser would say (`wire.excess`). What cannot be proved (the whole piece,
+where ptars fails) goes to the official parser, row by row, at about three times the cost: it refuses
+the payload, or writes it again in canonical form, which ptars then decodes like the others. Either way the
+outcome of a row does not depend on its neighbours, and no payload costs more than being read four times.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +36,6 @@ MISSING = ("payload_missing", "The event has no payload; an empty message is an 
 
 _GROUPS_DEEP_MAX = 100
 """Where the official parser stops. Messages nest no deeper than their schema, so groups are all there is."""
-
-_PART_ROWS = 256
-"""Rows tried at once where a larger piece failed; the official parser reads at most the pieces that fail."""
 
 _HUGE_BYTES = 4
 """Every varint near 2**64 has this many bytes 0xff before its last, which is 1 to 127. As a length it makes
@@ -178,16 +173,14 @@ class MessageDecoder:
         if len(payload) == 0:
             return np.ones(0, np.bool_), self._ptars_columns(payload)
         risky = _risky(payload)
+        fine = payload if risky is None else payload.filter(pa.array(~risky))
+        columns = self._try(fine)
+        if columns is None:
+            return np.zeros(len(payload), np.bool_), None
         if risky is None:
-            columns = self._try(payload)
-            if columns is not None:
-                return self._proved(payload, columns), columns
-        proved = np.zeros(len(payload), np.bool_)
-        for begin, end in _pieces(len(payload), risky):
-            part = payload.slice(begin, end - begin)
-            columns = self._try(part)
-            if columns is not None:
-                proved[begin:end] = self._proved(part, columns)
+            return self._proved(payload, columns), columns
+        proved = ~risky
+        proved[proved] = self._proved(fine, columns)
         return proved, None
 
     def _proved(self, payload: pa.Array, columns: pa.StructArray) -> Mask:
@@ -223,8 +216,9 @@ class MessageDecoder:
 
     def _reason(self, payload: bytes) -> tuple[str, str]:
         """Why the official parser refused a payload, as far as it matters to anybody."""
-        found = self._census(payload)
-        return TOO_DEEP if found == TOO_DEEP else MALFORMED
+        if len(payload) <= _GROUPS_DEEP_MAX:  # a group takes a byte at least
+            return MALFORMED
+        return TOO_DEEP if self._census(payload) == TOO_DEEP else MALFORMED
 
 
 def _risky(payload: pa.Array) -> Mask | None:
@@ -255,16 +249,6 @@ def _huge(data: npt.NDArray[np.uint8], at: int) -> Rows:
     fourth = fourth[fourth < len(block) - 1]
     after = block[fourth + 1]
     return fourth[(after > 0) & (after < 0x80)] + at
-
-
-def _pieces(rows: int, risky: Mask | None) -> Iterator[tuple[int, int]]:
-    """Ranges without risky rows, of at most `_PART_ROWS` rows."""
-    cuts = [] if risky is None else np.flatnonzero(risky).tolist()
-    begin = 0
-    for cut in [*cuts, rows]:
-        for at in range(begin, cut, _PART_ROWS):
-            yield at, min(at + _PART_ROWS, cut)
-        begin = cut + 1
 
 
 def _without(rows: int, failed: dict[int, tuple[str, str]]) -> Rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -38,6 +40,13 @@ class Outcome:
         for parts, value in ((self._codes, code), (self._messages, message)):
             column = pa.repeat(pa.scalar(value, pa.string()), len(rows)) if isinstance(value, str) else value
             parts.append(column)
+
+    def fail_each(self, reasons: Mapping[int, tuple[str, str]]) -> None:
+        """Code and message by row."""
+        if reasons:
+            codes, messages = zip(*reasons.values(), strict=True)
+            rows = np.fromiter(reasons, np.int64, len(reasons))
+            self.fail(rows, pa.array(codes, pa.string()), pa.array(messages, pa.string()))
 
     def add(self, decoded: Decoded, rows: Rows) -> None:
         """Take over what another codec made of these rows of the batch."""

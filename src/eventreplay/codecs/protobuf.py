@@ -125,8 +125,7 @@ class ProtobufCodec:
         for begin, end in _pieces(payload, self.limits.chunk_bytes_max):
             kept, columns, failed = path.decoder.decode_exact(payload.slice(begin, end - begin))
             here = rows[begin:end]
-            for row, (code, message) in failed.items():
-                outcome.fail(here[row : row + 1], code, message)
+            outcome.fail_each({int(here[row]): reason for row, reason in failed.items()})
             write(columns, here[kept], path, outcome)
 
 

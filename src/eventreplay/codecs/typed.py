@@ -63,6 +63,8 @@ class _Converter:
 
     def _field(self, field: Field, array: pa.Array, path: str, rows: ToRows) -> pa.Array:
         if not field.repeated and not isinstance(field.node, Map):
+            if isinstance(field.node, Decimal) and field.node.carrier == "string" and not field.optional:
+                array = pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)  # "" is "not set" here
             return self._value(field.node, array, path, rows)
         items, offsets = items_of(array)
 

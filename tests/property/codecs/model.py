@@ -63,6 +63,8 @@ def _message(message: Any, path: Any, items: Any, broken: Any) -> Iterator[str]:
             yield "]"
         elif field.has_presence and not message.HasField(field.name):
             yield "null"
+        elif _digits(field) and value == "" and not field.has_presence:
+            yield "null"  # text without presence: nothing tells an empty one from an unset one
         else:
             yield from _value(field, value, here, items, broken)
     yield "}"
