@@ -9,12 +9,16 @@ import pyarrow as pa
 from attrs import define, field
 
 from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA, TIMESTAMP, Batch
-from eventreplay.sources.json_columns import NotPlain, Places, plain_events
+from eventreplay.sources.json_columns import NotPlain, plain_events
+from eventreplay.sources.json_marks import Places
 from eventreplay.sources.json_record import Refused, event_row
 from eventreplay.sources.json_spans import LongRecord, Spans, long_record
 
 _HALVED_ROWS_MIN = 32
 """Below so many records a block with a bad one in it is no longer halved, but read one by one."""
+
+_ALONE_BYTES = 262_144
+"""A record above this is read alone: finding all its marks would take up to 40 times its size."""
 
 _ROW_SCHEMA = pa.schema(
     [
@@ -52,8 +56,8 @@ def long_batch(record: LongRecord, base: int) -> Batch:
 def _convert(block: bytes, begins: Places, ends: Places, first: int, bytes_max: int, parts: _Parts) -> None:
     data = np.frombuffer(block, np.uint8)
     sizes = ends - begins
-    # A record that does not begin with a brace is blank or bad; either way it is looked at alone.
-    usual = (sizes > 0) & (sizes <= bytes_max)
+    # A record that does not begin with a brace is blank or bad, and marks of a large one take much memory.
+    usual = (sizes > 0) & (sizes <= min(bytes_max, _ALONE_BYTES))
     usual[usual] = data[begins[usual]] == ord("{")
     positions = first + np.arange(len(begins))
     for at in np.flatnonzero(~usual):

@@ -17,30 +17,30 @@ import pyarrow.json
 from attrs import frozen
 
 from eventreplay.batch import HEADERS, TIMESTAMP
+from eventreplay.sources.json_marks import (
+    BLANK,
+    CLOSE_ARRAY,
+    CLOSE_OBJECT,
+    COLON,
+    OPEN_ARRAY,
+    OPEN_OBJECT,
+    QUOTE,
+    Bytes,
+    Flags,
+    Marks,
+    Places,
+    base64_bytes,
+    cut,
+    marks,
+)
 from eventreplay.sources.json_record import DEFAULT_CONTENT_TYPES, JSON_DEPTH_MAX, NAMES, PAYLOADS
 
-Places = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
-
-_QUOTE, _BACKSLASH, _COLON, _COMMA = (ord(mark) for mark in '"\\:,')
-_OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = (ord(mark) for mark in "{}[]")
 _BLANKS_MAX = 16
 """Blanks around a value up to which it is cut out here; more of them are a case for the slow path."""
 
-_MARKS = np.zeros(256, dtype=np.bool_)
-_MARKS[[ord(mark) for mark in '"\\:,{}[]']] = True
-_STEP = np.zeros(256, dtype=np.int8)
-_STEP[[_OPEN_OBJECT, _OPEN_ARRAY]] = 1
-_STEP[[_CLOSE_OBJECT, _CLOSE_ARRAY]] = -1
-BLANK = np.zeros(256, dtype=np.bool_)
-BLANK[[ord(mark) for mark in " \t\n\r"]] = True
-_NO_SIX_BITS = 255
-_SIX_BITS = np.full(256, _NO_SIX_BITS, dtype=np.uint8)
-_SIX_BITS[np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)] = (
-    np.arange(64)
-)
 _TEXTS = ("event_id", "event_type", "stream_id", "source", "occurred_at", "recorded_at", "content_type")
+_ROLES = tuple(dict.fromkeys(NAMES.values()))
+_HEADER, _UNCLEAR = -1, -2
 _REQUIRED = ("event_id", "event_type", "occurred_at")
 # Year 0 is the slow path's to refuse; so is anything finer than a microsecond its to cut off.
 _MOMENT = (
@@ -53,52 +53,17 @@ class NotPlain(Exception):  # noqa: N818 - a verdict about data; the caller halv
 
 
 @frozen
-class Marks:
-    """Quotes and structure of a text: `quotes` alternate open and close, `at` are marks outside of them.
-
-    `depth` is the nesting behind each mark.
-    """
-
-    quotes: Places
-    backslashes: Places
-    at: Places
-    kind: Bytes
-    depth: Places
-
-
-def marks(data: Bytes) -> Marks:
-    """Find quotes and structure; the text begins outside of a string. Says nothing about validity."""
-    places = np.flatnonzero(_MARKS[data])
-    kinds = data[places]
-    backslashes = places[kinds == _BACKSLASH]
-    is_quote = kinds == _QUOTE
-    if backslashes.size:
-        is_quote &= ~np.isin(places, _escaped(backslashes))
-    inside = (np.cumsum(is_quote) & 1).astype(np.bool_)
-    outside = ~inside & (kinds != _QUOTE) & (kinds != _BACKSLASH)
-    kind = kinds[outside]
-    return Marks(places[is_quote], backslashes, places[outside], kind, np.cumsum(_STEP[kind], dtype=np.int64))
-
-
-def _escaped(backslashes: Places) -> Places:
-    """Places whose character is escaped: behind every odd backslash of a run."""
-    number = np.arange(backslashes.size)
-    run_begin = np.maximum.accumulate(np.where(np.diff(backslashes, prepend=-2) != 1, number, 0))
-    return np.asarray(backslashes[(number - run_begin) % 2 == 0] + 1)
-
-
-@frozen
 class _Members:
     """Top-level members of all lines in order: line, name, role of the name, trimmed place of the value.
 
-    `role` is an attribute, "header", or nothing for a name that has to be looked at closely; `is_plain`
-    marks texts without escapes.
+    `role` is the number of an attribute in `_ROLES`, `_HEADER` for a name of its own, or `_UNCLEAR` for a
+    name that has to be looked at closely; `is_plain` marks texts without escapes.
     """
 
     data: Bytes
     line: Places
     name: pa.DictionaryArray
-    role: npt.NDArray[np.object_]
+    role: npt.NDArray[np.int64]
     begin: Places
     end: Places
     is_null: Flags
@@ -121,7 +86,7 @@ def plain_events(block: bytes, begins: Places, ends: Places) -> tuple[Flags, pa.
     found = marks(data)
     taken = _whole_objects(data, found, begins, ends)
     members = _members(data, found, begins)
-    taken[members.line[members.role == ""]] = False
+    taken[members.line[members.role == _UNCLEAR]] = False
     where = {
         name: _one_per_line(members, name, taken) for name in (*_TEXTS, "specversion", "headers", *PAYLOADS)
     }
@@ -129,7 +94,7 @@ def plain_events(block: bytes, begins: Places, ends: Places) -> tuple[Flags, pa.
         taken &= (where[name] < 0) | _at(members.is_plain, where[name])
     for name in _REQUIRED:
         taken &= where[name] >= 0
-    _leave_special_headers(members, where, taken)
+    headers = _headers(members, where, taken)
     texts = _texts(members, where, taken)
     payloads = _payloads(members, where, taken)
     keep = pa.array(taken)
@@ -146,7 +111,7 @@ def plain_events(block: bytes, begins: Places, ends: Places) -> tuple[Flags, pa.
         "occurred_at": _moments(texts["occurred_at"]),
         "recorded_at": _moments(texts["recorded_at"]),
         "content_type": pc.coalesce(declared, content_type),
-        "headers": _header_maps(members, taken),
+        "headers": _header_maps(headers, taken),
         "payload": payload,
     }
     return taken, pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
@@ -174,13 +139,13 @@ def _check_grammar(block: bytes, begins: Places) -> None:
 
 def _whole_objects(data: Bytes, found: Marks, begins: Places, ends: Places) -> Flags:
     """Lines that are exactly one object, not too deep, without NaN or Infinity."""
-    if found.quotes.size % 2 or not found.at.size or (data[begins] != _OPEN_OBJECT).any():
+    if found.quotes.size % 2 or not found.at.size or (data[begins] != OPEN_OBJECT).any():
         raise NotPlain
     first = np.searchsorted(found.at, begins)
     last = np.searchsorted(found.at, ends) - 1
     if (last < first).any() or (found.at[first] != begins).any() or (found.depth[last] != 0).any():
         raise NotPlain
-    closes = np.cumsum((found.depth == 0) & (found.kind == _CLOSE_OBJECT))
+    closes = np.cumsum((found.depth == 0) & (found.kind == CLOSE_OBJECT))
     if (np.diff(closes[last], prepend=0) != 1).any():
         raise NotPlain
     taken = np.maximum.reduceat(found.depth, first) <= JSON_DEPTH_MAX
@@ -193,17 +158,17 @@ def _whole_objects(data: Bytes, found: Marks, begins: Places, ends: Places) -> F
 
 
 def _members(data: Bytes, found: Marks, begins: Places) -> _Members:
-    opens = (found.kind == _OPEN_OBJECT) | (found.kind == _OPEN_ARRAY)
-    closes = (found.kind == _CLOSE_OBJECT) | (found.kind == _CLOSE_ARRAY)
+    opens = (found.kind == OPEN_OBJECT) | (found.kind == OPEN_ARRAY)
+    closes = (found.kind == CLOSE_OBJECT) | (found.kind == CLOSE_ARRAY)
     outer = np.where(opens, 1, np.where(closes, 0, found.depth))
     # The outermost braces themselves, and the colons and commas directly within them.
     at_top = (found.depth == outer) & (found.depth <= 1)
     place, kind = found.at[at_top], found.kind[at_top]
-    colon = np.flatnonzero(kind == _COLON)
+    colon = np.flatnonzero(kind == COLON)
     quote = np.searchsorted(found.quotes, place[colon - 1])
-    names = _cut(data, found.quotes[quote] + 1, found.quotes[quote + 1]).dictionary_encode()
+    names = cut(data, found.quotes[quote] + 1, found.quotes[quote + 1]).dictionary_encode()
     begin, end = _trimmed(data, place[colon] + 1, place[colon + 1])
-    known = np.array([_role(name) for name in names.dictionary.to_pylist()] or [""], dtype=object)
+    known = np.array([_role(name) for name in names.dictionary.to_pylist()] or [_UNCLEAR], dtype=np.int64)
     first = data[begin]
     escapes = np.searchsorted(found.backslashes, end) - np.searchsorted(found.backslashes, begin)
     return _Members(
@@ -214,7 +179,7 @@ def _members(data: Bytes, found: Marks, begins: Places) -> _Members:
         begin=begin,
         end=end,
         is_null=first == ord("n"),
-        is_plain=(first == _QUOTE) & (escapes == 0),
+        is_plain=(first == QUOTE) & (escapes == 0),
     )
 
 
@@ -228,13 +193,16 @@ def _trimmed(data: Bytes, begin: Places, end: Places) -> tuple[Places, Places]:
     raise NotPlain
 
 
-def _role(name: bytes) -> str:
-    return "" if b"\\" in name else NAMES.get(name.decode(), "header")
+def _role(name: bytes) -> int:
+    if b"\\" in name:
+        return _UNCLEAR
+    attribute = NAMES.get(name.decode())
+    return _HEADER if attribute is None else _ROLES.index(attribute)
 
 
 def _one_per_line(members: _Members, role: str, taken: Flags) -> Places:
     """The member of each line in that role, -1 for none or null; a line with two is not taken."""
-    index = np.flatnonzero(members.role == role)
+    index = np.flatnonzero(members.role == _ROLES.index(role))
     taken &= np.bincount(members.line[index], minlength=taken.size) <= 1
     where = np.full(taken.size, -1, dtype=np.int64)
     present = index[~members.is_null[index]]
@@ -247,38 +215,69 @@ def _at(flags: Flags, where: Places) -> Flags:
     return flags[where] if flags.size else np.zeros(where.size, dtype=np.bool_)
 
 
-def _leave_special_headers(members: _Members, where: dict[str, Places], taken: Flags) -> None:
-    """Not taken: lines with headers that need a closer look, or of another CloudEvents version than 1.0.
+@frozen
+class _Headers:
+    """Names and texts of headers (bytes) with the line of each, in no order yet."""
 
-    That is an object with content, a header that is no plain text, and a header that stands twice.
+    line: Places
+    name: pa.BinaryArray
+    text: pa.BinaryArray
+
+
+def _headers(members: _Members, where: dict[str, Places], taken: Flags) -> _Headers:
+    """Headers of all lines: those of the object `headers` first, then members with names of their own.
+
+    Not taken: lines with a header that is no plain text or stands twice, or of CloudEvents other than 1.0.
     """
-    given = where["headers"]
-    if members.begin.size:
-        taken &= (given < 0) | ((members.end - members.begin)[given] == len(b"{}"))
-        taken &= (given < 0) | (members.data[members.begin[given]] == _OPEN_OBJECT)
     versions = np.flatnonzero(taken & (where["specversion"] >= 0))
     version = where["specversion"][versions]
-    usual = pc.equal(_cut(members.data, members.begin[version], members.end[version]), b'"1.0"')
+    usual = pc.equal(cut(members.data, members.begin[version], members.end[version]), b'"1.0"')
     taken[versions] = usual.to_numpy(zero_copy_only=False)
-    other = np.flatnonzero(members.role == "header")
-    taken[members.line[other[~members.is_null[other] & ~members.is_plain[other]]]] = False
-    key = members.line[other] * len(members.name.dictionary) + members.name.indices.to_numpy()[other]
+    parts = [_header_members(members, np.flatnonzero(members.role == _HEADER), members.line, taken)]
+    lines = np.flatnonzero(taken & (where["headers"] >= 0))
+    given = where["headers"][lines]
+    is_object = members.data[members.begin[given]] == OPEN_OBJECT
+    taken[lines[~is_object]] = False
+    lines, given = lines[is_object], given[is_object]
+    sizes = members.end[given] - members.begin[given]
+    if (sizes > len(b"{}")).any():
+        # The objects, one behind the other, are a text like the block, one level down.
+        text = cut(members.data, members.begin[given], members.end[given])
+        data = np.frombuffer(text.buffers()[2], dtype=np.uint8)
+        inner = _members(data, marks(data), np.cumsum(sizes) - sizes)
+        parts.insert(0, _header_members(inner, np.arange(inner.line.size), lines[inner.line], taken))
+    found = _Headers(
+        np.concatenate([part.line for part in parts]),
+        pa.concat_arrays([part.name for part in parts]),
+        pa.concat_arrays([part.text for part in parts]),
+    )
+    names = found.name.dictionary_encode()
+    key = found.line * len(names.dictionary) + names.indices.to_numpy()
     order = np.argsort(key, kind="stable")
-    again = order[1:][np.diff(key[order]) == 0]
-    taken[members.line[other[again]]] = False
+    taken[found.line[order[1:][np.diff(key[order]) == 0]]] = False
+    return found
 
 
-def _cut(data: Bytes, begin: Places, end: Places) -> pa.BinaryArray:
-    """The bytes of each place [begin, end)."""
-    sizes = end - begin
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    index = np.repeat(begin - offsets[:-1], sizes) + np.arange(offsets[-1])
-    return _binary(data[index], offsets)
+def _header_members(members: _Members, index: Places, line: Places, taken: Flags) -> _Headers:
+    """The members at `index` as headers; `line` is that of every member."""
+    escaped = np.array([b"\\" in name for name in members.name.dictionary.to_pylist()] or [False])
+    fine = members.is_plain & ~(escaped[members.name.indices.to_numpy()])
+    # A null is an absent member, but not an absent header: the slow path tells them apart.
+    taken[line[index[~fine[index]]]] = False
+    index = index[fine[index]]
+    text = cut(members.data, members.begin[index] + 1, members.end[index] - 1)
+    return _Headers(line[index], members.name.take(pa.array(index)).cast(pa.binary()), text)
 
 
-def _binary(values: Bytes, offsets: Places) -> pa.BinaryArray:
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(values))]
-    return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
+def _header_maps(headers: _Headers, taken: Flags) -> pa.MapArray:
+    """The headers of the lines taken."""
+    order = np.argsort(headers.line, kind="stable")
+    order = order[taken[headers.line[order]]]
+    counts = np.bincount(headers.line[order], minlength=taken.size)[taken]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    chosen = pa.array(order)
+    names, texts = (column.take(chosen).view(pa.string()) for column in (headers.name, headers.text))
+    return pa.MapArray.from_arrays(offsets, names, texts).cast(HEADERS)
 
 
 def _spread(values: pa.Array, lines: Places, count: int) -> pa.Array:
@@ -297,7 +296,7 @@ def _texts(members: _Members, where: dict[str, Places], taken: Flags) -> dict[st
         lines = np.flatnonzero(taken & (where[name] >= 0))
         member = where[name][lines]
         # Valid UTF-8: the block is, and a quote never lies within a character.
-        found = _cut(members.data, members.begin[member] + 1, members.end[member] - 1).view(pa.string())
+        found = cut(members.data, members.begin[member] + 1, members.end[member] - 1).view(pa.string())
         texts[name] = _spread(found, lines, taken.size)
     for name in ("event_id", "event_type"):
         taken &= pc.fill_null(pc.not_equal(texts[name], ""), fill_value=False).to_numpy(zero_copy_only=False)
@@ -328,51 +327,15 @@ def _payloads(members: _Members, where: dict[str, Places], taken: Flags) -> tupl
         if name.endswith("_base64"):
             fine = members.is_plain[member]
             begin, end = np.where(fine, begin + 1, begin), np.where(fine, end - 1, begin)
-            decodes, value = _base64(members.data, begin, end)
+            decodes, value = base64_bytes(members.data, begin, end)
             fine = fine & decodes
         else:
             first = members.data[begin]
-            fine = (first == _OPEN_OBJECT) | (first == _OPEN_ARRAY)
-            value = _cut(members.data, begin, end)
+            fine = (first == OPEN_OBJECT) | (first == OPEN_ARRAY)
+            value = cut(members.data, begin, end)
         taken[lines[~fine]] = False
         values.append(value)
         kinds.append(pa.repeat(pa.scalar(DEFAULT_CONTENT_TYPES[name], pa.string()), lines.size))
         lines_of.append(lines)
     lines = np.concatenate(lines_of)
     return _spread(pa.concat_arrays(kinds), lines, count), _spread(pa.concat_arrays(values), lines, count)
-
-
-def _base64(data: Bytes, begin: Places, end: Places) -> tuple[Flags, pa.BinaryArray]:
-    """Which texts are base64, and their bytes (nothing for those that are not)."""
-    sizes = end - begin
-    fine = sizes % 4 == 0
-    sizes = np.where(fine, sizes, 0)
-    last = np.maximum(begin + sizes - 1, 0)
-    padding = np.where(sizes > 0, (data[last] == ord("=")).astype(np.int64), 0)
-    padding += np.where(padding > 0, (data[np.maximum(last - 1, 0)] == ord("=")).astype(np.int64), 0)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    index = np.repeat(begin - offsets[:-1], sizes) + np.arange(offsets[-1])
-    bits = _SIX_BITS[data[index]]
-    for number in (1, 2):
-        bits[offsets[1:][padding >= number] - number] = 0
-    wrong = np.searchsorted(offsets, np.flatnonzero(bits == _NO_SIX_BITS), side="right") - 1
-    fine[wrong] = False
-    a, b, c, d = bits.reshape(-1, 4).T
-    triples = np.stack([(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d], axis=1).reshape(-1)
-    starts = offsets // 4 * 3
-    lengths = np.diff(starts) - padding
-    kept = np.concatenate([[0], np.cumsum(lengths)])
-    index = np.repeat(starts[:-1] - kept[:-1], lengths) + np.arange(kept[-1])
-    return fine, _binary(triples[index], kept)
-
-
-def _header_maps(members: _Members, taken: Flags) -> pa.MapArray:
-    """Members with names of their own, as the headers of the lines taken."""
-    chosen = (members.role == "header") & ~members.is_null
-    chosen &= taken[members.line] if chosen.size else False
-    index = np.flatnonzero(chosen)
-    counts = np.bincount(members.line[index], minlength=taken.size)[taken]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    names = members.name.take(pa.array(index)).cast(pa.binary()).view(pa.string())
-    texts = _cut(members.data, members.begin[index] + 1, members.end[index] - 1).view(pa.string())
-    return pa.MapArray.from_arrays(pa.array(offsets), names, texts).cast(HEADERS)

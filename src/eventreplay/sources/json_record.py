@@ -89,7 +89,10 @@ def _refuse_constant(name: str) -> Any:
 
 
 # Numbers stay text: no digits are lost and no huge exponent is ever computed.
-_decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+# Of nested objects only their text is wanted, so none is built: a record of many braces stays small.
+_decoder = json.JSONDecoder(
+    parse_float=str, parse_int=str, parse_constant=_refuse_constant, object_pairs_hook=lambda _: ""
+)
 
 
 def event_row(line: bytes) -> dict[str, Any]:
@@ -116,6 +119,8 @@ def event_row(line: bytes) -> dict[str, Any]:
         row["recorded_at"] = _moment(recorded_at, "recorded_at")
     row["content_type"], row["payload"] = _payload(members)
     row["headers"] = _headers(members) + headers
+    if len({name for name, _ in row["headers"]}) != len(row["headers"]):
+        raise Refused("attribute_twice", "The record names a header twice.")
     return row
 
 

@@ -14,13 +14,12 @@ from attrs import frozen
 
 from eventreplay.errors import SourceError
 from eventreplay.sources.byte_stream import ByteStream
-from eventreplay.sources.json_columns import BLANK, Marks, Places, marks
+from eventreplay.sources.json_marks import BLANK, CLOSE_ARRAY, COMMA, Marks, Places, marks
 
 _KEPT_BYTES = 65_536
 _BOM = b"\xef\xbb\xbf"
 _TRIMMED_BLANKS_MAX = 64
 """Blanks around an element of an array that are cut off here; a record may have more, at a cost."""
-_COMMA, _CLOSE_ARRAY = ord(","), ord("]")
 
 
 @frozen
@@ -114,7 +113,7 @@ def element_spans(
     held, number = _array_begin(stream, name, block_bytes_max), 0
     while True:
         found = marks(np.frombuffer(held, np.uint8))
-        commas = found.at[(found.kind == _COMMA) & (found.depth == 0)]
+        commas = found.at[(found.kind == COMMA) & (found.depth == 0)]
         end = _array_end(found)
         if end is not None:
             commas = commas[commas < end]
@@ -165,7 +164,7 @@ def _array_begin(stream: ByteStream, name: str, block_bytes_max: int) -> bytes:
 
 
 def _array_end(found: Marks) -> int | None:
-    ends = np.flatnonzero((found.kind == _CLOSE_ARRAY) & (found.depth < 0))
+    ends = np.flatnonzero((found.kind == CLOSE_ARRAY) & (found.depth < 0))
     return int(found.at[ends[0]]) if ends.size else None
 
 

@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eventreplay.sources.json_batches import batches
-from eventreplay.sources.json_columns import marks, plain_events
+from eventreplay.sources.json_columns import plain_events
+from eventreplay.sources.json_marks import marks
 from eventreplay.sources.json_record import Refused, event_row
 from eventreplay.sources.json_spans import Spans
 from eventreplay.testing.mutations import mutated
@@ -55,6 +56,9 @@ JSON_TEXTS = [
     '"NaN"',
     '"\\ud800"',
     '"\\u0041\\n"',
+    '{"a":"b"}',
+    '{ "a" : "b" , "extra":"é" }',
+    '{"a":"b","a":"c"}',
     "null",
     "true",
     "-0.0",
@@ -195,6 +199,16 @@ def test_names_twice_and_tails_agree() -> None:
         f'{{{plain},"x":"1","y":"2","x":null}}',
         f'{{{plain},"x":null,"x":null}}',
         f'{{{plain},"payload":null}}',
+        f'{{{plain},"headers":{{"a":"1","b":"é"}},"c":"2"}}',
+        f'{{{plain},"c":"2","headers":{{ "a" : "1" }}}}',
+        f'{{{plain},"headers":{{"a":"1"}},"a":"2"}}',
+        f'{{{plain},"headers":{{"a":"1","a":"2"}}}}',
+        f'{{{plain},"headers":{{"a":{{}}}}}}',
+        f'{{{plain},"headers":{{"a":null}}}}',
+        f'{{{plain},"headers":{{"\\u0061":"1","a":"2"}}}}',
+        f'{{{plain},"headers":{{"a":"\\u0061"}}}}',
+        f'{{{plain},"headers":{{}},"x":null}}',
+        f'{{{plain},"headers":[],"x":"1"}}',
         f'{{{plain},"data":null}}',
         f"{{{plain}}} null",
         f"{{{plain}}}{{}}",
@@ -218,10 +232,11 @@ def test_quotes_behind_backslashes() -> None:
 
 def test_plain_lines_are_read_as_columns() -> None:
     """The comparison above means something only if the columns do take what they are made for."""
-    line = b'{"specversion":"1.0","id":"a","type":"t","time":"2026-01-31T23:59:59Z","data":{"a":[1]},"x":"y"}'
+    line = b'{"specversion":"1.0","id":"a","type":"t","time":"2026-01-31T23:59:59Z","data":{"a":[1]},"x":"y"'
+    line += b',"headers":{"k":"v","l":""}}'
     taken, events = plain_events(line, np.array([0]), np.array([len(line)]))
     assert taken.tolist() == [True]
-    assert events.column("headers").to_pylist() == [[("x", "y")]]
+    assert events.column("headers").to_pylist() == [[("k", "v"), ("l", ""), ("x", "y")]]
 
 
 @settings(max_examples=60, deadline=None)
