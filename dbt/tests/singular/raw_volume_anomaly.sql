@@ -1,8 +1,8 @@
 {{ config(severity=env_var('VOLUME_ANOMALY_SEVERITY', 'warn')) }}
 {#- Days of RAW.EVENTS (by business time, UTC) whose count is too far from the mean of the days before. Judged are the
-    last complete days, as many as the mean looks back over: older ones were judged in their time. A day
-    needs that many days of history, and the last day is still coming in; neither edge is ever reported.
-    Integers only: |count x days - sum| x 100 > percent x sum. -#}
+    last complete days, as many as the mean looks back over: older ones were judged in their time. A day without
+    events counts 0, so an outage shows. A day needs that many days of history before it, and the last day is
+    still coming in: neither edge is ever reported. Integers only: |count x days - sum| x 100 > percent x sum. -#}
 {% set days = var('volume_anomaly_lookback_days') | int %}
 {% set percent = var('volume_anomaly_pct') | int %}
 -- depends_on: {{ ref('stg_events__deliveries') }}
@@ -12,19 +12,30 @@ with daily as (
     group by cast(occurred_at as date)
 ),
 
+edges as (
+    select min(event_date) as first_date, max(event_date) as last_date from daily
+),
+
+judged as (
+    {% for back in range(1, days + 1) -%}
+    select cast({{ dbt.dateadd('day', -back, 'last_date') }} as date) as event_date, first_date from edges
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
 rolling as (
     select
-        event_date,
-        event_count,
-        sum(event_count) over (order by event_date rows between {{ days }} preceding and 1 preceding) as earlier_sum,
-        count(*) over (order by event_date rows between {{ days }} preceding and 1 preceding) as earlier_days,
-        row_number() over (order by event_date desc) as days_from_last
-    from daily
+        judged.event_date,
+        coalesce(sum(case when daily.event_date = judged.event_date then daily.event_count end), 0) as event_count,
+        coalesce(sum(case when daily.event_date < judged.event_date then daily.event_count end), 0) as earlier_sum
+    from judged
+    left join daily
+        on daily.event_date <= judged.event_date
+        and daily.event_date >= cast({{ dbt.dateadd('day', -days, 'judged.event_date') }} as date)
+    where judged.first_date <= cast({{ dbt.dateadd('day', -days, 'judged.event_date') }} as date)
+    group by judged.event_date
 )
 
-select event_date, event_count, earlier_sum, earlier_days
+select event_date, event_count, earlier_sum
 from rolling
-where
-    earlier_days = {{ days }}
-    and days_from_last between 2 and {{ days }} + 1
-    and abs(event_count * {{ days }} - earlier_sum) * 100 > {{ percent }} * earlier_sum
+where abs(event_count * {{ days }} - earlier_sum) * 100 > {{ percent }} * earlier_sum

@@ -63,8 +63,8 @@ def card(sku: str, **said: Any) -> Json:
     """A Card in canonical JSON."""
     known: Json = {
         "sku": sku, "base_sku": sku, "players": ["Ada Aces"], "team": "Owls", "sport": "Baseball",
-        "release": "2026 Owl Series", "set_name": "Base", "card_number": "1", "release_year": 2026, "parallel": "",
-        "print_run": None, "attributes": [], "list_price": money("3.5000"),
+        "release": "2026 Owl Series", "set_name": "Base", "card_number": "1", "release_year": 2026,
+        "parallel": "", "print_run": None, "attributes": [], "list_price": money("3.5000"),
     }  # fmt: skip
     assert not said.keys() - known.keys()
     return known | said
@@ -137,7 +137,8 @@ def order_paid(order: str, at: str, amount: str) -> RawEvent:
     return RawEvent(
         event_id=f"paid-{order}", payload_type=ORDERS + "OrderPaid", occurred_at=when,
         payload={
-            "order_id": order, "amount": money(amount), "method": "PAYMENT_METHOD_CARD", "paid_at": instant(when),
+            "order_id": order, "amount": money(amount), "method": "PAYMENT_METHOD_CARD",
+            "paid_at": instant(when),
         },
     )  # fmt: skip
 
@@ -147,7 +148,8 @@ def order_shipped(order: str, at: str) -> RawEvent:
     when = moment(at)
     return RawEvent(
         event_id=f"shipped-{order}", payload_type=ORDERS + "OrderShipped", occurred_at=when,
-        payload={"order_id": order, "carrier": "Owl Post", "tracking_code": "T1", "shipped_at": instant(when)},
+        payload={"order_id": order, "carrier": "Owl Post", "tracking_code": "T1",
+        "shipped_at": instant(when)},
     )  # fmt: skip
 
 
@@ -178,7 +180,8 @@ def batch_started(batch: str, sku: str, at: str, planned: int, line_name: str = 
     return RawEvent(
         event_id=f"started-{batch}", payload_type=FACTORY + "BatchStarted", occurred_at=when,
         payload={
-            "batch_id": batch, "sku": sku, "line": line_name, "machine": f"{line_name}-M1", "shift": "SHIFT_EARLY",
+            "batch_id": batch, "sku": sku, "line": line_name, "machine": f"{line_name}-M1",
+            "shift": "SHIFT_EARLY",
             "planned": str(planned), "started_at": instant(when),
         },
     )  # fmt: skip
@@ -203,7 +206,8 @@ def batch_inspected(batch: str, at: str, **defects: int) -> RawEvent:
         event_id=f"inspected-{batch}-{at}", payload_type=FACTORY + "BatchInspected", occurred_at=when,
         payload={
             "batch_id": batch, "inspector": "Ines",
-            "defects": [{"kind": f"DEFECT_KIND_{kind.upper()}", "count": str(n)} for kind, n in defects.items()],
+            "defects": [{"kind": f"DEFECT_KIND_{kind.upper()}", "count": str(n)} for kind,
+            n in defects.items()],
             "inspected_at": instant(when),
         },
     )  # fmt: skip
@@ -214,5 +218,6 @@ def page_viewed(page: str, sku: str, at: str, seconds: str) -> RawEvent:
     when = moment(at)
     return RawEvent(
         event_id=f"view-{page}", payload_type=PAGE_VIEWED, occurred_at=when + timedelta(seconds=1),
-        payload={"page_id": page, "sku": sku, "seconds_on_page": json.loads(seconds), "viewed_at": instant(when)},
+        payload={"page_id": page, "sku": sku, "seconds_on_page": json.loads(seconds),
+        "viewed_at": instant(when)},
     )  # fmt: skip
