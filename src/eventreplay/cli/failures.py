@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Abort
 from typer.exceptions import TyperException
 
-from eventreplay.cli.screen import print_json, visible
+from eventreplay.cli.screen import print_json, tell, visible
 from eventreplay.errors import EventReplayError
 
 DEBUG_VARIABLE = "EVENTREPLAY_DEBUG"
@@ -88,3 +88,8 @@ def _usage(error: TyperException) -> tuple[str, str, int]:
     context = getattr(error, "ctx", None)
     hint = "" if context is None else f"See: {context.command_path} --help"
     return error.format_message(), hint, error.exit_code or USAGE
+
+
+def warn_of_retry(error: EventReplayError, attempt: int) -> None:
+    """Say on stderr that a run failed and starts again from its last checkpoint."""
+    tell(f"attempt {attempt} failed, trying again from the last checkpoint: {redacted(error.message)}")

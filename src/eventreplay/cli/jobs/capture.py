@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ from attrs import asdict, frozen
 
 from eventreplay.admission import AdmissionLimits
 from eventreplay.capture import CaptureOptions, CaptureReceipt, QueueOptions, capture, capture_queue
+from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
@@ -17,6 +19,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.log import Log
+from eventreplay.retrying import retried
 
 
 @frozen(kw_only=True)
@@ -37,11 +40,7 @@ def run(request: CaptureRequest, *, as_json: bool) -> int:
     settings = assembly.settings_of(
         request.config, log_url=request.log, partition=request.partition, workers=request.workers
     )
-    source = assembly.source_of(request.source, request.options)
-    try:
-        receipt = _capture(source, Log.open(settings.log_url), settings, request.upto)
-    finally:
-        source.close()
+    receipt = retried(partial(_once, request, settings), told=warn_of_retry)
     if as_json:
         print_json({"log": settings.log_url, **asdict(receipt)})
         return 0
@@ -54,6 +53,14 @@ def run(request: CaptureRequest, *, as_json: bool) -> int:
     )
     print_line(f"head {receipt.digest}", style="dim")
     return 0
+
+
+def _once(request: CaptureRequest, settings: Settings) -> CaptureReceipt:
+    source = assembly.source_of(request.source, request.options)
+    try:
+        return _capture(source, Log.open(settings.log_url), settings, request.upto)
+    finally:
+        source.close()
 
 
 def _capture(source: Source | QueueSource, log: Log, settings: Settings, upto: int | None) -> CaptureReceipt:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from attrs import asdict, frozen
 
+from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly, decoding
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
-from eventreplay.replay import replay
+from eventreplay.config import Settings
+from eventreplay.replay import ReplayReceipt, replay
+from eventreplay.retrying import retried
 
 
 @frozen(kw_only=True)
@@ -35,12 +39,27 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
         replay_id=request.replay_id,
         workers=request.workers,
     )
+    receipt = retried(partial(_once, request, settings), told=warn_of_retry)
+    if as_json:
+        print_json({"log": settings.log_url, **asdict(receipt)})
+        return 0
+    if not receipt.commits:
+        print_line(f"Replay {receipt.replay_id} is up to date; nothing was loaded.")
+        return 0
+    print_line(
+        f"{receipt.read:,} read = {receipt.loaded:,} loaded + {receipt.quarantined:,} quarantined, "
+        f"in {receipt.commits:,} commits of replay {receipt.replay_id}."
+    )
+    return 0
+
+
+def _once(request: ReplayRequest, settings: Settings) -> ReplayReceipt:
     log = assembly.existing_log(settings.log_url, request.config)
     codec = decoding.codec_of(request.schemas, settings)
     sink = assembly.sink_of(settings, lambda: datetime.now(UTC))
     try:
         with progress(f"replay {settings.replay_id}", "events") as report:
-            receipt = replay(
+            return replay(
                 log,
                 sink,
                 codec,
@@ -52,14 +71,3 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
             )
     finally:
         sink.close()
-    if as_json:
-        print_json({"log": log.url, **asdict(receipt)})
-        return 0
-    if not receipt.commits:
-        print_line(f"Replay {receipt.replay_id} is up to date; nothing was loaded.")
-        return 0
-    print_line(
-        f"{receipt.read:,} read = {receipt.loaded:,} loaded + {receipt.quarantined:,} quarantined, "
-        f"in {receipt.commits:,} commits of replay {receipt.replay_id}."
-    )
-    return 0
