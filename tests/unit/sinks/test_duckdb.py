@@ -16,6 +16,7 @@ import pytest
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import (
+    CheckpointConflictError,
     ConfigError,
     EventReplayError,
     InvalidEventError,
@@ -289,6 +290,16 @@ def test_a_failed_write_cannot_be_committed(sink: DuckDBSink, path: Path) -> Non
     with pytest.raises(SinkError, match="begin"):
         sink.commit(checkpoint_at(0), expected=None)
     assert sink.begin("r") is None
+    assert query(path, "SELECT count(*) FROM RAW.EVENTS") == [(0,)]
+
+
+def test_a_refused_commit_cannot_be_tried_again_with_another_guess(sink: DuckDBSink, path: Path) -> None:
+    sink.begin("r")
+    sink.write(example_rows(range(3)))
+    with pytest.raises(CheckpointConflictError):
+        sink.commit(checkpoint_at(1), expected=checkpoint_at(0))
+    with pytest.raises(SinkError, match="begin"):
+        sink.commit(checkpoint_at(1), expected=None)
     assert query(path, "SELECT count(*) FROM RAW.EVENTS") == [(0,)]
 
 

@@ -202,6 +202,16 @@ def test_a_line_being_written_is_left_for_later(tmp_path: Path) -> None:
     assert [row["payload"] for row in everything(source)[1]] == [b"broken"]
 
 
+def test_a_broken_end_of_any_file_but_the_last_is_a_reject(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(plain(0)[0] + b"\n" + plain(1)[0][:30])
+    source = FileSource(tmp_path / "*.jsonl")
+    assert source.head() == 0
+    (tmp_path / "b.jsonl").write_bytes(plain(2)[0])
+    events, rejects = everything(source)
+    assert [event.source_position for event in events] == [0, 2]
+    assert [row["payload"] for row in rejects] == [plain(1)[0][:30]]
+
+
 def test_changed_history_is_found_within_an_object_and_across_runs(tmp_path: Path) -> None:
     folder, history = tmp_path / "events", tmp_path / "history.json"
     folder.mkdir()
@@ -222,6 +232,7 @@ def test_changed_history_is_found_within_an_object_and_across_runs(tmp_path: Pat
         ("b.jsonl", whole["b.jsonl"].replace(b'"n":2', b'"n":9')),
         ("b.jsonl", whole["b.jsonl"] + b" garbage behind the last record"[1:]),
         ("a.jsonl", whole["a.jsonl"] + plain(9)[0] + b"\n"),
+        ("b.jsonl", whole["b.jsonl"] + b"garbage behind the last record\n"),
         ("b.jsonl", whole["b.jsonl"][:-10]),
         ("a.jsonl", None),
         ("b.jsonl", None),
