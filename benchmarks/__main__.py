@@ -26,7 +26,11 @@ RATIOS = {
             f"capture, workers={os.cpu_count()}",
             "bare write_table (zstd, its defaults)",
         ),
-        ("capture, workers=1 / bare write_table", "capture, workers=1", "bare write_table (zstd, its defaults)"),
+        (
+            "capture, workers=1 / bare write_table",
+            "capture, workers=1",
+            "bare write_table (zstd, its defaults)",
+        ),
         ("capture, workers=1 / disk", "capture, workers=1", "the same bytes to disk, fsync (limit)"),
     ],
     "load": [
@@ -85,7 +89,7 @@ def _machine() -> dict[str, object]:
 
 def _child(module: str, function: str, *rest: object) -> Figures:
     command = [sys.executable, "-m", "benchmarks", "--child", module, function, *map(str, rest)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 (ourselves)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return cast("Figures", json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import pyarrow as pa
+from google.protobuf import json_format, message_factory
+from ptars import HandlerPool, PtarsConfig
 
 from benchmarks.history import ORDER_PLACED, clean_orders
 from benchmarks.timing import best_s
+from eventreplay.codecs.messages import MessageDecoder
+from eventreplay.codecs.plan import Schemas
+from eventreplay.codecs.router import codec_for
+from eventreplay.demo import schemas
 
 
 def measure(events: int) -> dict[str, float]:
     """Events per second of each way to make something of `events` OrderPlaced payloads."""
-    from google.protobuf import json_format, message_factory
-    from ptars import HandlerPool, PtarsConfig
-
-    from eventreplay.codecs.messages import MessageDecoder
-    from eventreplay.codecs.plan import Schemas
-    from eventreplay.codecs.router import codec_for
-    from eventreplay.demo import schemas
-
     loaded = schemas.load()
     batches = clean_orders(events)
     rows = pa.Table.from_batches([batch.events for batch in batches]).combine_chunks()
-    chunks = [chunk for chunk in rows.to_batches(max_chunksize=65_536)]
+    chunks = rows.to_batches(max_chunksize=65_536)
     payloads = [chunk.column("payload") for chunk in chunks]
     few = payloads[0].slice(0, min(20_000, len(payloads[0]))).to_pylist()
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventreplay.batch import Batch
+from eventreplay.codecs.router import codec_for
+from eventreplay.demo import schemas
 from eventreplay.demo.generator import GeneratedSource
 from eventreplay.event import Position
 
@@ -47,9 +49,6 @@ def clean_orders(events: int) -> list[Batch]:
 
     Repeats the orders of a shorter history: what is measured does not depend on their variety.
     """
-    from eventreplay.codecs.router import codec_for
-    from eventreplay.demo import schemas
-
     codec = codec_for(schemas.load())
     found: list[pa.RecordBatch] = []
     for batch in history(200_000):

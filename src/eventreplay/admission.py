@@ -82,25 +82,35 @@ def _checks(events: pa.RecordBatch, limits: AdmissionLimits) -> Iterator[tuple[n
     for name in ("event_id", "event_type"):
         size = _sizes(events.column(name))
         yield size <= 0, f"{name}_missing", f"The event has no {name}."
-        yield size > limits.name_bytes_max, f"{name}_too_long", (
-            f"The event's {name} is longer than {limits.name_bytes_max} bytes."
+        yield (
+            size > limits.name_bytes_max,
+            f"{name}_too_long",
+            (f"The event's {name} is longer than {limits.name_bytes_max} bytes."),
         )
     for name in ("stream_id", "source", "content_type"):
-        yield _sizes(events.column(name)) > limits.name_bytes_max, f"{name}_too_long", (
-            f"The event's {name} is longer than {limits.name_bytes_max} bytes."
+        yield (
+            _sizes(events.column(name)) > limits.name_bytes_max,
+            f"{name}_too_long",
+            (f"The event's {name} is longer than {limits.name_bytes_max} bytes."),
         )
     yield _is_null(events.column("occurred_at")), "occurred_at_missing", "The event has no occurred_at."
     for name in ("occurred_at", "recorded_at"):
         moment = pc.fill_null(events.column(name).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
-        yield (moment < TIME_MIN_US) | (moment > TIME_MAX_US), f"{name}_out_of_range", (
-            f"The event's {name} lies outside the years 1 to 9999."
+        yield (
+            (moment < TIME_MIN_US) | (moment > TIME_MAX_US),
+            f"{name}_out_of_range",
+            (f"The event's {name} lies outside the years 1 to 9999."),
         )
-    yield _header_sizes(events.column("headers")) > limits.headers_bytes_max, "headers_too_large", (
-        f"The event's headers take more than {limits.headers_bytes_max} bytes."
+    yield (
+        _header_sizes(events.column("headers")) > limits.headers_bytes_max,
+        "headers_too_large",
+        (f"The event's headers take more than {limits.headers_bytes_max} bytes."),
     )
     yield _is_null(events.column("payload")), "payload_missing", "The event has no payload."
-    yield _sizes(events.column("payload")) > limits.payload_bytes_max, "payload_too_large", (
-        f"The payload is larger than {limits.payload_bytes_max} bytes."
+    yield (
+        _sizes(events.column("payload")) > limits.payload_bytes_max,
+        "payload_too_large",
+        (f"The payload is larger than {limits.payload_bytes_max} bytes."),
     )
 
 

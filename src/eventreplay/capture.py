@@ -47,7 +47,9 @@ class CaptureOptions:
     def __attrs_post_init__(self) -> None:
         for name in ("segment_positions", "segment_bytes_max", "workers"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}.", hint=f"{name} is at least 1.", setting=name)
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}.", hint=f"{name} is at least 1.", setting=name
+                )
 
 
 @define(kw_only=True)
@@ -282,7 +284,9 @@ def capture_queue(
                 heard_s = now_s
                 _hold(held, delivery, now_s)
             over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
-            idle = delivery is None and options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
+            idle = (
+                delivery is None and options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
+            )
             if held.deliveries and (over or idle or _due(held, now_s, options)):
                 _commit_queue(queue, writer, held, options.limits, receipt)
                 held = _Held()

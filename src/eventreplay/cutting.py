@@ -104,7 +104,7 @@ def _fill(
     range_end: int,
     bytes_max: int,
 ) -> tuple[int, Piece | None]:
-    """Take records of the current range until it or the byte bound ends; returns (next record, closed piece)."""
+    """Take records until the range or the byte bound ends; returns (next record, closed piece)."""
     end = int(np.searchsorted(position, range_end, side="right"))
     held = piece.bytes_held + np.cumsum(size[begin:end])
     full = int(np.searchsorted(held, bytes_max, side="left"))
@@ -131,7 +131,7 @@ def _positions(rows: pa.RecordBatch) -> np.ndarray:
     if column.null_count:
         raise InvalidEventError(
             f"{column.null_count} records of a re-readable source have no source_position.",
-            hint="A Source gives every record its position, rejected ones too; a queue is captured by capture_queue.",
+            hint="A Source gives every record its position, rejected ones too; queues: capture_queue.",
             rows=column.null_count,
         )
     return np.asarray(column.to_numpy())

@@ -11,6 +11,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from attrs import define, frozen
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.canonical import json_text
-from eventreplay.errors import CodecChangedError, ConfigError, EpochError, LogError
+from eventreplay.errors import CodecChangedError, ConfigError, EpochError, EventReplayError, LogError
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, read_segment
@@ -64,7 +65,7 @@ class _Task:
 
 @frozen
 class _Place:
-    """Where a partition goes on: its stored checkpoint, its epoch, and how many records are loaded already."""
+    """Where a partition goes on: stored checkpoint, epoch, and how many records are loaded already."""
 
     known: Checkpoint | None
     epoch: str
@@ -99,6 +100,7 @@ def replay(
         CodecChangedError: rows already loaded were decoded by another codec.
         CheckpointConflictError: another run loads the same replay; nothing of this commit was written.
         CorruptLogError: the log's bytes are not those that were committed.
+        EventReplayError: a worker process died.
     """
     for name, value in (("batch_rows_max", batch_rows_max), ("workers", workers)):
         if value < 1:
@@ -106,7 +108,7 @@ def replay(
     receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
     readers = [log.reader(name) for name in log.partitions()]
     total = sum(_rows_in(reader) for reader in readers)
-    resume = partial(_resume, sink, codec, replay_id, accept_codec_change)
+    resume = partial(_resume, sink, codec, replay_id, accept_codec_change=accept_codec_change)
     # Every partition is looked at before any is loaded: one table must not get half of another codec's rows.
     total -= sum(resume(reader).loaded_rows for reader in readers)
     with _decoding(workers) as (executor, spool):
@@ -160,7 +162,9 @@ def _load(
 
 def _tasks(reader: PartitionReader, known: Checkpoint | None) -> Iterator[_Task]:
     for commit in reader.commits(0 if known is None else known.position):
-        parts = [(segment, False) for segment in commit.segments] + [(segment, True) for segment in commit.quarantine]
+        parts = [(segment, False) for segment in commit.segments] + [
+            (segment, True) for segment in commit.quarantine
+        ]
         for at, (segment, rejects) in enumerate(parts):
             yield _Task(commit, segment, rejects, at == len(parts) - 1)
         if not parts:
@@ -201,8 +205,8 @@ def _decoded_chunk(rows: pa.RecordBatch, partition: str, codec: Codec) -> _Chunk
     decoded = codec.decode(rows)
     if len(decoded.rows) + len(decoded.failed) != rows.num_rows:
         raise LogError(
-            f"The codec returned {len(decoded.rows)} rows and {len(decoded.failed)} failures for {rows.num_rows}.",
-            hint="Nothing of this commit was loaded. A codec accounts for every row; report it to its author.",
+            f"The codec made {len(decoded.rows)} rows and {len(decoded.failed)} failures of {rows.num_rows}.",
+            hint="Nothing of this commit was loaded. A codec accounts for every row: tell its author.",
         )
     fine = rows if not len(decoded.failed) else rows.take(decoded.rows)
     made = {
@@ -254,14 +258,16 @@ def _balance(commit: Commit, loaded: int, quarantined: int) -> None:
     held = sum(segment.rows for segment in (*commit.segments, *commit.quarantine))
     if loaded + quarantined != held:
         raise LogError(
-            f"Commit {commit.number} holds {held} records, but {loaded} were decoded and {quarantined} refused.",
+            f"Commit {commit.number} holds {held} records; {loaded} were decoded, {quarantined} refused.",
             hint="Nothing of this commit was loaded. This is a defect of eventreplay: please report it.",
             commit=commit.number,
         )
 
 
-def _resume(sink: Sink, codec: Codec, replay_id: str, accept_codec_change: bool, reader: PartitionReader) -> _Place:  # noqa: FBT001
-    """Begin one partition: its checkpoint must speak of this log, at a commit that is still there, and of this codec."""
+def _resume(
+    sink: Sink, codec: Codec, replay_id: str, reader: PartitionReader, *, accept_codec_change: bool
+) -> _Place:
+    """Begin one partition; its checkpoint must speak of this log, a commit still there, and this codec."""
     known = sink.begin(f"{replay_id}/{reader.partition}")
     first = reader.commit(1)
     epoch = "" if first is None else first.sha256
@@ -270,15 +276,15 @@ def _resume(sink: Sink, codec: Codec, replay_id: str, accept_codec_change: bool,
     found = reader.commit(known.position)
     if known.epoch != epoch or found is None or found.sha256 != known.digest:
         raise EpochError(
-            f"The sink's checkpoint for partition {reader.partition!r} (commit {known.position}) is not in this log.",
-            hint="The log was replaced or rolled back. Point to the right log, or load under a new replay id.",
+            f"The sink has loaded commit {known.position} of {reader.partition!r}, which is not in this log.",
+            hint="The log was replaced or rolled back. Point to the right one, or use a new replay id.",
             expected=known.digest,
             found=None if found is None else found.sha256,
         )
     if known.fingerprint != codec.fingerprint and not accept_codec_change:
         raise CodecChangedError(
-            f"Rows of partition {reader.partition!r} up to commit {known.position} were decoded by another codec.",
-            hint="Load under a new replay id into a fresh sink, or accept the change to mix both in one table.",
+            f"Commits of {reader.partition!r} up to {known.position} were decoded by another codec.",
+            hint="Load into a fresh sink under a new replay id, or accept the change to mix both.",
             expected=known.fingerprint,
             found=codec.fingerprint,
         )
@@ -303,11 +309,19 @@ def _decoding(workers: int) -> Iterator[tuple[Executor, str | None]]:
             yield threads, None
         return
     context = multiprocessing.get_context("forkserver")
-    with (
-        tempfile.TemporaryDirectory(prefix="eventreplay-") as spool,
-        ProcessPoolExecutor(workers, mp_context=context) as processes,
-    ):
-        yield processes, spool
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="eventreplay-") as spool,
+            ProcessPoolExecutor(workers, mp_context=context) as processes,
+        ):
+            yield processes, spool
+    except BrokenProcessPool as error:
+        raise EventReplayError(
+            f"One of {workers} decoding processes died; nothing of the commit it worked on was loaded.",
+            hint="If memory ran out, use fewer workers or a smaller batch_rows_max. A script that replays with workers"
+            " needs `if __name__ == '__main__':` around its call, because each worker imports it.",
+            workers=workers,
+        ) from error
 
 
 def _spool(chunks: list[_Chunk], folder: str) -> Path:

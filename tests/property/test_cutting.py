@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def histories_in_batches(draw: st.DrawFn) -> tuple[list[Record], list[list[Recor
     records = draw(histories())
     edges = sorted(draw(st.lists(st.integers(0, len(records)), max_size=8)))
     bounds = [0, *edges, len(records)]
-    return records, [records[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return records, [records[a:b] for a, b in pairwise(bounds)]
 
 
 def to_batch(records: list[Record]) -> Batch:

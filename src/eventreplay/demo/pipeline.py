@@ -108,14 +108,21 @@ def run_demo(
     log = Log.open(folder / "log")
     warehouse = folder / "warehouse.duckdb"
     timings = _Timings(clock)
-    catalog = None if options.catalog is None else CardListSource(options.catalog, batch_rows_max=options.batch_rows)
+    catalog = (
+        None
+        if options.catalog is None
+        else CardListSource(options.catalog, batch_rows_max=options.batch_rows)
+    )
     sources: list[tuple[str, Source]] = [] if catalog is None else [(CATALOG, catalog)]
     cards = None if catalog is None else catalog.cards()
     journal = GeneratedSource(options.seed, options.events, catalog=cards, batch_rows_max=options.batch_rows)
     sources.append((JOURNAL, journal))
     capturing = CaptureOptions(segment_positions=options.segment_positions, workers=options.workers)
     for partition, source in sources:
-        with screen.step(f"capture   {partition} → log", "events") as progress, timings.of(f"capture {partition}") as m:
+        with (
+            screen.step(f"capture   {partition} → log", "events") as progress,
+            timings.of(f"capture {partition}") as m,
+        ):
             m["rows"] = capture(source, log, partition, options=capturing, progress=progress).received
         source.close()
     codec = codec_for(schemas.load())
@@ -130,13 +137,20 @@ def run_demo(
     with screen.step("dbt       RAW → STAGING → MART", "nodes") as progress, timings.of("dbt") as m:
         nodes = transform.build(warehouse, folder / "dbt", threads=2, progress=progress)
         m["rows"] = len(nodes)
-    with screen.step("ledger    what is true, from the generator", "events") as progress, timings.of("ledger"):
+    with (
+        screen.step("ledger    what is true, from the generator", "events") as progress,
+        timings.of("ledger"),
+    ):
         write_ledger(
-            options.seed, options.events, folder / "ledger", catalog=cards, catalog_source=catalog, progress=progress
+            options.seed,
+            options.events,
+            folder / "ledger",
+            catalog=cards,
+            catalog_source=catalog,
+            progress=progress,
         )
     with screen.step("report    compare and draw", "steps"):
-        summary = _finish(options, log, warehouse, nodes, timings)
-    return summary
+        return _finish(options, log, warehouse, nodes, timings)
 
 
 def _prepare(options: DemoOptions) -> Path:
@@ -171,7 +185,7 @@ def _prepare(options: DemoOptions) -> Path:
 def _finish(
     options: DemoOptions, log: Log, warehouse: Path, nodes: list[transform.Node], timings: _Timings
 ) -> dict[str, object]:
-    import duckdb
+    import duckdb  # noqa: PLC0415 - an extra: only who runs the demo needs it
 
     folder = options.folder
     with duckdb.connect(str(warehouse), read_only=True) as connection:
@@ -233,7 +247,8 @@ def _deduplicated(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]
     found = connection.execute(
         """
         WITH first AS (
-            SELECT event_id, arg_min(payload_sha256, (log_partition, log_offset)) AS payload_sha256, count(*) AS rows
+            SELECT event_id, count(*) AS rows,
+                   arg_min(payload_sha256, (log_partition, log_offset)) AS payload_sha256
             FROM RAW.EVENTS GROUP BY event_id
         ), repeated AS (
             SELECT count(*) FILTER (e.payload_sha256 = f.payload_sha256) AS same, count(*) AS rows
@@ -258,7 +273,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     counted = {}
     for schema, table in names:
         quoted = '"' + table.replace('"', '""') + '"'
-        found = connection.execute(f"SELECT count(*) FROM {schema}.{quoted}").fetchall()  # noqa: S608 (catalog names)
+        found = connection.execute(f"SELECT count(*) FROM {schema}.{quoted}").fetchall()
         counted[f"{schema}.{table}"] = int(found[0][0])
     return counted
 

@@ -58,7 +58,11 @@ def build(warehouse: Path, work: Path, *, threads: int, progress: Progress | Non
     command += ["--project-dir", str(project), "--profiles-dir", str(project), "--threads", str(threads)]
     (work / "run_results.json").unlink(missing_ok=True)
     with subprocess.Popen(  # noqa: S603 (our own interpreter, arguments as a list)
-        command, env=_environment(warehouse, work), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=_environment(warehouse, work),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         if process.stdout is None:
             raise SinkError("dbt could not be started.")

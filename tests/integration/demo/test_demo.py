@@ -14,6 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from eventreplay.demo.ledger import compare
+
 EVENTS, SEED = 6_000, 11
 EVENTREPLAY = [str(Path(sys.executable).parent / "eventreplay")]
 ODD_PLACE = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONHASHSEED": "4711"}
@@ -66,7 +68,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     return folder, run(folder)
 
 
-def test_it_ends_with_books_that_balance_and_a_ledger_that_agrees(undisturbed: tuple[Path, dict[str, Any]]) -> None:
+def test_it_ends_with_books_that_balance_and_a_ledger_that_agrees(
+    undisturbed: tuple[Path, dict[str, Any]],
+) -> None:
     folder, summary = undisturbed
     assert summary["received"] == EVENTS
     assert summary["received"] == summary["stored"] + summary["duplicates"] + summary["quarantined"]
@@ -85,15 +89,14 @@ def test_it_ends_with_books_that_balance_and_a_ledger_that_agrees(undisturbed: t
 def test_the_ledger_would_notice_a_figure_that_is_off(
     undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    from eventreplay.demo.ledger import compare
-
     folder, _ = undisturbed
     copy = tmp_path / "warehouse.duckdb"
     copy.write_bytes((folder / "warehouse.duckdb").read_bytes())
     with duckdb.connect(str(copy)) as connection:
         connection.execute(
             "UPDATE mart.agg_revenue_daily SET revenue = revenue + 0.0001 "
-            "WHERE (order_date, currency_code) = (SELECT min((order_date, currency_code)) FROM mart.agg_revenue_daily)"
+            "WHERE (order_date, currency_code) = "
+            "(SELECT min((order_date, currency_code)) FROM mart.agg_revenue_daily)"
         ).fetchall()
         found = compare(folder / "ledger", connection)
     assert len(found) == 1

@@ -13,7 +13,9 @@ import pytest
 from attrs import frozen
 
 ROOT = Path(__file__).resolve().parents[3]
-BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 @frozen
@@ -37,9 +39,17 @@ def guides() -> list[Path]:
 
 def run(command: list[str], folder: Path) -> None:
     bin_folder = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"], "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=180)
-    assert done.returncode == 0, f"{shlex.join(command[:4])} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    environment = {
+        **os.environ,
+        "PATH": bin_folder + os.pathsep + os.environ["PATH"],
+        "PYTHONPATH": str(folder),
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert done.returncode == 0, (
+        f"{shlex.join(command[:4])} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    )
 
 
 @pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
@@ -60,12 +70,19 @@ def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path) -> None:
 
 
 def test_the_source_of_the_guide_is_short() -> None:
-    code = next(block.code for block in blocks(ROOT / "docs" / "writing-a-source.md") if block.title is not None)
+    code = next(
+        block.code for block in blocks(ROOT / "docs" / "writing-a-source.md") if block.title is not None
+    )
     assert len([line for line in code.splitlines() if line.strip()]) < 30
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("dbt/*.md"), *ROOT.glob("plugins/*.md")]
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("dbt/*.md"),
+        *ROOT.glob("plugins/*.md"),
+    ]
     dead = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in pages
