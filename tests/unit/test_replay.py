@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,21 @@ from eventreplay.errors import (
     ConfigError,
     CorruptLogError,
     EpochError,
+    EventReplayError,
     LogError,
 )
 from eventreplay.event import Checkpoint, Event
 from eventreplay.interfaces import Decoded
 from eventreplay.log import Log
 from eventreplay.replay import replay
-from eventreplay.testing import CrashingSink, MemorySink, MemorySource, MemoryWarehouse, SimulatedCrash, crash_at
+from eventreplay.testing import (
+    CrashingSink,
+    MemorySink,
+    MemorySource,
+    MemoryWarehouse,
+    SimulatedCrash,
+    crash_at,
+)
 from tests.hex_codec import HexCodec
 from tests.records import MOMENT, Kind, Record, memory_storage, open_log
 
@@ -54,7 +63,9 @@ def test_every_record_of_the_log_is_loaded_or_quarantined_and_the_receipt_says_s
     assert [(row["log_offset"], row["payload"]) for row in warehouse.events] == [
         (0, '{"hex":"30"}'), (1, '{"hex":"32"}'), (3, '{"hex":"35"}'),
     ]  # fmt: skip
-    assert [(row["stage"], row["log_offset"], row["error_code"], row["payload"]) for row in warehouse.quarantine] == [
+    assert [
+        (row["stage"], row["log_offset"], row["error_code"], row["payload"]) for row in warehouse.quarantine
+    ] == [
         ("capture", 0, "event_id_missing", b"1"),
         ("capture", 1, "line_malformed", b"3"),
         ("decode", 2, "refused", b"!4"),
@@ -66,7 +77,11 @@ def test_a_quarantined_event_keeps_its_bytes_its_place_and_who_refused_it(log: L
     warehouse = MemoryWarehouse()
     load(log, warehouse)
     refused = next(row for row in warehouse.quarantine if row["stage"] == "decode")
-    assert (refused["log_partition"], refused["source_position"], refused["event_id"]) == ("journal", 4, "event-4")
+    assert (refused["log_partition"], refused["source_position"], refused["event_id"]) == (
+        "journal",
+        4,
+        "event-4",
+    )
     assert (refused["decoder_fingerprint"], refused["error_message"]) == ("hex-1", "It begins with the mark.")
 
 
@@ -206,15 +221,34 @@ class Forgetful(HexCodec):
     def decode(self, events: pa.RecordBatch) -> Decoded:
         decoded = super().decode(events)
         return evolve(
-            decoded, rows=decoded.rows[:-1], payload_type=decoded.payload_type[:-1], payload=decoded.payload[:-1]
+            decoded,
+            rows=decoded.rows[:-1],
+            payload_type=decoded.payload_type[:-1],
+            payload=decoded.payload[:-1],
         )
 
 
 def test_a_codec_that_loses_a_row_stops_the_run_before_anything_of_it_is_loaded(log: Log) -> None:
     warehouse = MemoryWarehouse()
-    with pytest.raises(LogError, match="0 rows and 0 failures for 1"):
+    with pytest.raises(LogError, match="0 rows and 0 failures"):
         load(log, warehouse, Forgetful())
     assert (warehouse.events, warehouse.quarantine, warehouse.checkpoints) == ([], [], {})
+
+
+class Deadly(HexCodec):
+    """Ends the process that decodes with it, as the kernel does when memory runs out."""
+
+    def decode(self, events: pa.RecordBatch) -> Decoded:
+        os._exit(events.num_rows)
+
+
+def test_a_worker_that_dies_stops_the_run_and_says_what_to_do(tmp_path: Path) -> None:
+    log, warehouse = Log.open(tmp_path / "log"), MemoryWarehouse()
+    fill(log, KINDS)
+    with pytest.raises(EventReplayError, match="decoding processes died") as caught:
+        load(log, warehouse, Deadly(), workers=2)
+    assert "fewer workers" in caught.value.hint
+    assert warehouse.checkpoints == {}
 
 
 def test_progress_counts_records_of_all_partitions_less_those_loaded_before(log: Log) -> None:
