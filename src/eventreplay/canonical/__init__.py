@@ -44,8 +44,8 @@ def json_text(array: pa.Array) -> pa.Array:
     if len(array) == 0:
         return pa.array([], pa.string())
     step = max(1, len(array) * _SLICE_BYTES_MAX // max(array.nbytes, _SLICE_BYTES_MAX))
+    parts = [_text(array.slice(at, step)) for at in range(0, len(array), step)]
     try:
-        parts = [_text(array.slice(at, step)) for at in range(0, len(array), step)]
         return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
     except pa.ArrowInvalid as error:
         raise InvalidEventError(

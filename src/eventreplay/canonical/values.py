@@ -155,8 +155,8 @@ def _quoted(text: str) -> str:
 
 
 def _binaries(array: pa.Array, pool: Pool) -> list[Token]:
-    filled = array.fill_null(b"") if array.null_count else array
-    return ['"', pool.column(_base64(filled.cast(pa.binary()))), '"']
+    values = array.cast(pa.binary())
+    return ['"', pool.column(_base64(values.fill_null(b"") if array.null_count else values)), '"']
 
 
 def _base64(array: pa.Array) -> pa.Array:

@@ -42,9 +42,16 @@ NANOS_MAX = 999_999_999
 UNSCALED_BYTES_MAX = 16
 
 _GRAMMAR = re.compile(rb"([+-]?)(?:([0-9]+)(?:\.([0-9]+))?|\.([0-9]+))(?:[eE]([+-]?)([0-9]+))?")
+_DIGIT_ZERO = ord("0")
 _PLAIN = np.zeros(256, np.bool_)
 _PLAIN[list(b"0123456789.+-")] = True
 _INT64_SAFE = 1 << 62
+_INT64_DIGITS = 19
+_TWO_STEPS = 2 * 9
+"""Digits of units and of nanos that an int64 takes: nanos fill nine, and nine more fit."""
+
+_WORD_BYTES = 8
+_ZERO = np.uint64(0)
 
 
 class Parsed(NamedTuple):
@@ -55,12 +62,19 @@ class Parsed(NamedTuple):
 
 
 def from_text(
-    text: pa.Array, precision: int, scale: int, *, digits_max: int, exponent_max: int, valid: pa.Buffer | None = None
+    text: pa.Array,
+    precision: int,
+    scale: int,
+    *,
+    digits_max: int,
+    exponent_max: int,
+    valid: pa.Buffer | None = None,
 ) -> Parsed:
     """Numbers written as text (string or binary column); `valid` marks elements that are there."""
     kind = pa.decimal128(precision, scale)
     if valid is not None:
-        text = pa.Array.from_buffers(text.type, len(text), [valid, *text.buffers()[1:]], offset=text.offset)
+        text = pa.concat_arrays([text]) if text.offset else text  # a bitmap has no offset of its own
+        text = pa.Array.from_buffers(text.type, len(text), [valid, *text.buffers()[1:]])
     if _looks_plain(text, digits_max):
         try:
             return Parsed(text.cast(pa.string()).cast(kind), np.zeros(len(text), np.uint8))
@@ -70,15 +84,19 @@ def from_text(
     chosen = pc.if_else(plain, text.cast(pa.binary()), pa.scalar(None, pa.binary())).cast(pa.string())
     faults = np.zeros(len(text), np.uint8)
     words = wide.of_decimal(chosen.cast(kind))
-    high, low = words
-    others = np.flatnonzero(~plain.fill_null(True).to_numpy(zero_copy_only=False))
-    for at, value in zip(others.tolist(), text.take(pa.array(others)).cast(pa.binary()).to_pylist(), strict=True):
+    high, low = words.high.copy(), words.low.copy()
+    others = np.flatnonzero(~pc.fill_null(plain, fill_value=True).to_numpy(zero_copy_only=False))
+    for at, value in zip(
+        others.tolist(), text.take(pa.array(others)).cast(pa.binary()).to_pylist(), strict=True
+    ):
         number, faults[at] = exact_text(value, precision, scale, digits_max, exponent_max)
         high[at], low[at] = number >> 64, number & 0xFFFFFFFFFFFFFFFF
     return Parsed(wide.to_decimal(Wide(high, low), precision, scale, _bitmap(text)), faults)
 
 
-def exact_text(value: bytes, precision: int, scale: int, digits_max: int, exponent_max: int) -> tuple[int, int]:
+def exact_text(
+    value: bytes, precision: int, scale: int, digits_max: int, exponent_max: int
+) -> tuple[int, int]:
     """One number from text: its unscaled integer and its fault; at most `digits_max` bytes are looked at."""
     if len(value) > digits_max:
         return 0, OUT_OF_RANGE
@@ -116,7 +134,7 @@ def from_units_nanos(units: pa.Array, nanos: pa.Array, precision: int, scale: in
     else:
         part = billionths * np.int64(10 ** min(scale - NANO_DIGITS, NANO_DIGITS))
     digits = precision - scale
-    if digits < 19:  # an int64 has at most 19 digits
+    if digits < _INT64_DIGITS:
         bound = 10**digits
         faults[(whole >= bound) | (whole <= -bound)] = OUT_OF_RANGE
     extreme = np.flatnonzero((whole < 0) | (billionths < 0))
@@ -132,12 +150,12 @@ def _joined(whole: I64, part: I64, faults: Faults, precision: int, scale: int) -
     if faults.any():
         bad = faults != FINE
         whole, part = np.where(bad, 0, whole), np.where(bad, 0, part)
-    limit = _INT64_SAFE // 10 ** min(scale, 18)
-    if scale <= 18 and (len(whole) == 0 or (-limit < int(whole.min()) and int(whole.max()) < limit)):
+    limit = _INT64_SAFE // 10 ** min(scale, _TWO_STEPS)
+    if scale <= _TWO_STEPS and (len(whole) == 0 or (-limit < int(whole.min()) and int(whole.max()) < limit)):
         return wide.to_decimal(wide.from_int64(whole * np.int64(10**scale) + part), precision, scale)
-    total = wide.add_int64(wide.times_power_of_ten(wide.from_int64(whole), min(scale, 18)), part)
-    if scale > 18:
-        total = wide.times_power_of_ten(total, scale - 18)
+    total = wide.add_int64(wide.times_power_of_ten(wide.from_int64(whole), min(scale, _TWO_STEPS)), part)
+    if scale > _TWO_STEPS:
+        total = wide.times_power_of_ten(total, scale - _TWO_STEPS)
     return wide.to_decimal(total, precision, scale)
 
 
@@ -160,14 +178,14 @@ def from_unscaled(unscaled: pa.Array, scales: pa.Array | None, precision: int, s
         faults[~fits] = OUT_OF_RANGE
     if faults.any():
         bad = faults != FINE
-        numbers = Wide(np.where(bad, 0, numbers.high), np.where(bad, np.uint64(0), numbers.low))
+        numbers = Wide(np.where(bad, 0, numbers.high), np.where(bad, _ZERO, numbers.low))
     return Parsed(wide.to_decimal(numbers, precision, scale), faults)
 
 
 def from_integer(integers: pa.Array, precision: int, scale: int) -> Parsed:
     """Integers that count units of 10**-scale."""
     if pa.types.is_uint64(integers.type):
-        low = _numpy(integers)
+        low = _numpy(integers).view(np.uint64)
         numbers = Wide(np.zeros(len(low), np.int64), low)
     else:
         numbers = wide.from_int64(_numpy(integers).astype(np.int64))
@@ -185,14 +203,18 @@ def _rescaled(numbers: Wide, scales: I64, scale: int, precision: int, faults: Fa
         rows = np.flatnonzero((scales == own) & ~zero)
         some = Wide(high[rows], low[rows])
         if own > scale:
-            size, exact = wide.divided_by_power_of_ten(wide.absolute(some), min(own - scale, PRECISION_MAX + 1))
+            size, exact = wide.divided_by_power_of_ten(
+                wide.absolute(some), min(own - scale, PRECISION_MAX + 1)
+            )
             back = wide.negate(size)
             negative = some.high < 0
             moved = Wide(np.where(negative, back.high, size.high), np.where(negative, back.low, size.low))
         else:
             digits = precision - scale + own
             exact = wide.below_power_of_ten(some, digits)
-            moved = wide.times_power_of_ten(Wide(np.where(exact, some.high, 0), some.low * exact), scale - own)
+            moved = wide.times_power_of_ten(
+                Wide(np.where(exact, some.high, 0), np.where(exact, some.low, _ZERO)), scale - own
+            )
         faults[rows[~exact]] = OUT_OF_RANGE
         high[rows], low[rows] = moved
     return Wide(high, low)
@@ -212,11 +234,13 @@ def _big_endian(values: pa.Array) -> tuple[Wide, npt.NDArray[np.int64]]:
     low = words[ends - 8].astype(np.int64)
     drop = np.clip(64 - 8 * lengths, 0, 63)
     last = np.where(lengths > 0, (low << drop) >> drop, 0)
-    if not (lengths > 8).any():
+    if not (lengths > _WORD_BYTES).any():
         return wide.from_int64(last), lengths
     high = words[ends - 16].astype(np.int64)
     drop = np.clip(128 - 8 * lengths, 0, 63)
-    return Wide(np.where(lengths > 8, (high << drop) >> drop, last >> 63), last.view(np.uint64)), lengths
+    return Wide(
+        np.where(lengths > _WORD_BYTES, (high << drop) >> drop, last >> 63), last.view(np.uint64)
+    ), lengths
 
 
 def _looks_plain(text: pa.Array, digits_max: int) -> bool:
@@ -228,11 +252,13 @@ def _looks_plain(text: pa.Array, digits_max: int) -> bool:
     offsets = np.frombuffer(buffers[1], np.int32)[text.offset : text.offset + len(text) + 1]
     begin, end = int(offsets[0]), int(offsets[-1])
     if begin == end:
-        return text.null_count == len(text)
+        return bool(text.null_count == len(text))
     data = np.frombuffer(buffers[2], np.uint8)[begin:end]
     lengths = np.diff(offsets)
     last = data[np.maximum(offsets[1:] - begin - 1, 0)]
-    return bool(lengths.max() <= digits_max and _PLAIN[data].all() and ((last >= 0x30) | (lengths == 0)).all())
+    return bool(
+        lengths.max() <= digits_max and _PLAIN[data].all() and ((last >= _DIGIT_ZERO) | (lengths == 0)).all()
+    )
 
 
 def _fits(text: pa.Array, precision: int, scale: int) -> pa.Array:

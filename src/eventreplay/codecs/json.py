@@ -1,7 +1,8 @@
 """JSON payloads to canonical JSON text: strict about what comes in, exact about numbers.
 
-What is refused: anything that is not UTF-8, NaN and infinities, two equal keys in one object, lone surrogates,
-a top level that is no object, and everything beyond the limits (which are tested on the bytes, before parsing).
+What is refused: anything that is not UTF-8, NaN and infinities, two equal keys in one object, lone
+surrogates, a top level that is no object, and everything beyond the limits, which are tested on the bytes
+before parsing.
 What changes: whitespace goes, escapes become the shortest ones, and numbers that engines would read as
 doubles become strings of their exact decimal value: integers beyond +-(2**53 - 1), and every number with
 a fraction or an exponent. Keys stay in the order they came.
@@ -28,14 +29,17 @@ CODE_VERSION = 1
 
 SAFE_INTEGER_MAX = (1 << 53) - 1
 _SAFE_DIGITS = len(str(SAFE_INTEGER_MAX))
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""A string, or one that never ends: possessive, so that no payload makes it look twice."""
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
+"""A string (or one that never ends: possessive, so that no payload makes it look twice), or structure."""
 
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
 
 MALFORMED = ("json_malformed", "The payload is not strict JSON in UTF-8 with an object at the top.")
 DUPLICATE_KEY = ("json_duplicate_key", "An object in the payload has the same key twice.")
-NUMBER = ("json_number_out_of_range", "A number has more digits than number_digits_max, or too large an exponent.")
+NUMBER = (
+    "json_number_out_of_range",
+    "A number has more digits than number_digits_max, or too large an exponent.",
+)
 TOO_LARGE = ("payload_too_large", "The payload is longer than payload_bytes_max.")
 TOO_DEEP = ("payload_too_deep", "The payload nests objects and arrays deeper than nesting_levels_max.")
 TOO_MANY = ("payload_too_many_elements", "The payload has more values than elements_max.")
@@ -43,7 +47,7 @@ MISSING = ("payload_missing", "The event has no payload.")
 UNKNOWN_TYPE = ("unknown_type", "The event has no type.")
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """A payload breaks a rule; `reason` is the code and the message."""
 
     def __init__(self, reason: tuple[str, str]) -> None:
@@ -75,16 +79,18 @@ class JsonCodec:
         outcome = Outcome(events.num_rows)
         types = events.column("event_type")
         strict = Strict(self.limits)
+        named = types.is_valid().to_pylist()
         rows: list[int] = []
         texts: list[str] = []
         failed: dict[int, tuple[str, str]] = {}
         for row, payload in enumerate(events.column("payload").to_pylist()):
+            if not named[row]:
+                failed[row] = UNKNOWN_TYPE
+                continue
             try:
-                if not types[row].is_valid:
-                    raise _Refused(UNKNOWN_TYPE)
                 texts.append(strict.canonical(payload))
                 rows.append(row)
-            except _Refused as refused:
+            except _RefusedError as refused:
                 failed[row] = refused.reason
         fine = np.array(rows, np.int64)
         outcome.accept(fine, types.take(pa.array(fine)), pa.array(texts, pa.string()))
@@ -98,48 +104,60 @@ class Strict:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._parse = json.JSONDecoder(
-            object_pairs_hook=_object, parse_float=self._number, parse_int=self._integer, parse_constant=_constant
+            object_pairs_hook=_object,
+            parse_float=self._number,
+            parse_int=self._integer,
+            parse_constant=_constant,
         ).decode
         self._write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
     def canonical(self, payload: bytes | None) -> str:
-        """Canonical text of one payload; raises `_Refused`."""
+        """Canonical text of one payload; raises `_RefusedError`."""
         if payload is None:
-            raise _Refused(MISSING)
+            raise _RefusedError(MISSING)
         self._bounded(payload)
         try:
             value = self._parse(payload.decode("utf-8"))
-            if type(value) is not dict:
-                raise _Refused(MALFORMED)
             text = self._write(value)
             text.encode("utf-8")  # a lone surrogate, written as an escape, shows here
-        except _Refused:
+        except _RefusedError:
             raise
         except ValueError as error:
-            raise _Refused(MALFORMED) from error
+            raise _RefusedError(MALFORMED) from error
+        if not isinstance(value, dict):
+            raise _RefusedError(MALFORMED)
         return text
 
     def _bounded(self, payload: bytes) -> None:
         limits = self._limits
         if len(payload) > limits.payload_bytes_max:
-            raise _Refused(TOO_LARGE)
+            raise _RefusedError(TOO_LARGE)
         opened = payload.count(b"{") + payload.count(b"[")
         elements = opened + payload.count(b",")
         if elements <= limits.elements_max and opened <= limits.nesting_levels_max:
             return
-        bare = np.frombuffer(_STRING.sub(b"", payload), np.uint8)
-        opens, closes = (bare == 0x7B) | (bare == 0x5B), (bare == 0x7D) | (bare == 0x5D)
-        if int(np.count_nonzero(opens)) + int(np.count_nonzero(bare == 0x2C)) > limits.elements_max:
-            raise _Refused(TOO_MANY)
-        levels = np.cumsum(opens.astype(np.int32) - closes)
-        if len(levels) and int(levels.max()) > limits.nesting_levels_max:
-            raise _Refused(TOO_DEEP)
+        level = elements = strings = 0
+        for token in _TOKEN.finditer(payload):
+            match payload[token.start()]:
+                case 0x22:  # a string
+                    strings += 1
+                case 0x2C:  # a comma
+                    elements += 1
+                case 0x7B | 0x5B:
+                    elements, level = elements + 1, level + 1
+                case _:
+                    level -= 1
+            if level > limits.nesting_levels_max:
+                raise _RefusedError(TOO_DEEP)
+            # Every string is a key or a value; where there are more than both, the rest would not parse.
+            if max(elements, strings // 2) > limits.elements_max:
+                raise _RefusedError(TOO_MANY)
 
     def _integer(self, text: str) -> int | str:
         if len(text) < _SAFE_DIGITS:
             return int(text)
         if len(text) > self._limits.number_digits_max:
-            raise _Refused(NUMBER)
+            raise _RefusedError(NUMBER)
         if len(text) <= _SAFE_DIGITS + 1 and -SAFE_INTEGER_MAX <= int(text) <= SAFE_INTEGER_MAX:
             return int(text)
         return text
@@ -148,11 +166,11 @@ class Strict:
         limits = self._limits
         found = _NUMBER.fullmatch(text)
         if found is None or len(text) > limits.number_digits_max:
-            raise _Refused(NUMBER)
+            raise _RefusedError(NUMBER)
         sign, whole, part, exponent_sign, exponent = found.groups()
         shift = (exponent or "").lstrip("0")
         if len(shift) > len(str(limits.exponent_max)) or int(shift or 0) > limits.exponent_max:
-            raise _Refused(NUMBER)
+            raise _RefusedError(NUMBER)
         point = len(whole) + (-int(shift or 0) if exponent_sign == "-" else int(shift or 0))
         return _plain(sign, whole + (part or ""), point)
 
@@ -171,9 +189,9 @@ def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     pairs = list(pairs)
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise _Refused(DUPLICATE_KEY)
+        raise _RefusedError(DUPLICATE_KEY)
     return made
 
 
 def _constant(_name: str) -> NoReturn:
-    raise _Refused(MALFORMED)
+    raise _RefusedError(MALFORMED)

@@ -12,9 +12,9 @@ class Limits:
 
     Attributes:
         payload_bytes_max: longest payload.
-        nesting_levels_max: objects and arrays inside one another (JSON; a protobuf message nests as deep as its
-            schema, and the parser bounds groups itself).
-        elements_max: fields, list elements and packed bytes (protobuf) or values (JSON) in one payload.
+        nesting_levels_max: JSON objects and arrays inside one another (a protobuf message nests as deep as
+            its schema, and the parser bounds groups itself).
+        elements_max: fields, items and packed bytes (protobuf) or values (JSON) in one payload.
         number_digits_max: digits of one JSON number, and bytes of one decimal's text.
         exponent_max: largest absolute exponent of a decimal or JSON number, tested before any arithmetic.
         chunk_bytes_max: payload bytes decoded at once; bounds memory, no influence on the result.
@@ -28,7 +28,7 @@ class Limits:
     chunk_bytes_max: int = field(default=2 << 20, validator=ge(1))
 
     def meaning(self) -> tuple[int, ...]:
-        """The bounds that decide which payloads are refused, for a fingerprint; `chunk_bytes_max` does not."""
+        """The bounds that decide which payloads are refused: all but `chunk_bytes_max`."""
         return (
             self.payload_bytes_max,
             self.nesting_levels_max,

@@ -20,11 +20,13 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from ptars import HandlerPool, PtarsConfig
 
 from eventreplay.canonical import INSTANT
+from eventreplay.canonical.pool import offsets_of
+from eventreplay.codecs.census import census
 from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.plan import Schemas, plain_file
 from eventreplay.codecs.schema import SchemaSet
 from eventreplay.codecs.typed import Failures, typed
-from eventreplay.codecs.wire import EXCESS_BYTES_MAX, Mask, census, excess, least_bytes, offsets_of
+from eventreplay.codecs.wire import EXCESS_BYTES_MAX, Mask, excess, least_bytes
 
 Rows = npt.NDArray[np.int64]
 
@@ -36,6 +38,11 @@ MISSING = ("payload_missing", "The event has no payload; an empty message is an 
 
 _GROUPS_DEEP_MAX = 100
 """Where the official parser stops. Messages nest no deeper than their schema, so groups are all there is."""
+
+_ONES, _ONES_PAIR, _MORE = 0xFF, 0xFFFF, 0x80
+_PART_ROWS = 16
+"""Where a piece was refused, its rows go to the official parser once there are so few. Smaller means more
+calls of ptars, larger more rows parsed one by one."""
 
 _HUGE_BYTES = 4
 """Every varint near 2**64 has this many bytes 0xff before its last, which is 1 to 127. As a length it makes
@@ -88,10 +95,12 @@ class MessageDecoder:
     def decode(self, payload: pa.Array) -> MessageColumns:
         """Typed columns of `payload` (binary): decimals as decimal128, Timestamps as timestamp[us, UTC].
 
-        A Timestamp's digits below a microsecond are cut off here (and only here; `decode_exact` keeps them).
+        Digits of a Timestamp below a microsecond are cut off, here only; `decode_exact` keeps them.
         """
         rows, columns, failed = self.decode_exact(payload)
-        batch = pa.RecordBatch.from_struct_array(columns) if columns.type.num_fields else _no_columns(len(rows))
+        batch = (
+            pa.RecordBatch.from_struct_array(columns) if columns.type.num_fields else _no_columns(len(rows))
+        )
         arrays = [_microseconds(column) for column in batch.columns]
         fine = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names) if arrays else batch
         return MessageColumns(rows, fine, tuple((row, *failed[row]) for row in sorted(failed)))
@@ -113,7 +122,7 @@ class MessageDecoder:
         return kept, made, failures.found
 
     def unknown_fields(self, payload: pa.Array) -> int:
-        """How many fields the schema does not know stand in these payloads, at any depth; parses every row."""
+        """How many fields the schema does not know stand in these payloads, at any depth; parses each row."""
         total = 0
         for value in payload.drop_null().to_pylist():
             try:
@@ -146,42 +155,86 @@ class MessageDecoder:
         return TOO_MANY if found.elements > limits.elements_max else None
 
     def _columns(self, payload: pa.Array, rows: Rows, failures: Failures) -> tuple[pa.StructArray, Rows]:
-        """Wire columns of the rows that decode, and which rows those are."""
-        proved, columns = self._prove(payload)
-        if columns is not None and bool(proved.all()):
+        """Wire columns of the rows that decode, ascending, and which rows those are."""
+        fine, columns = self._accepted(payload)
+        part = payload if len(fine) == len(payload) else payload.take(pa.array(fine))
+        kept, judged = np.ones(len(fine), np.bool_), list(_others(len(payload), fine))
+        doubtful = np.flatnonzero(~self._proved(part, columns)) if len(fine) else fine
+        if len(doubtful) and not self._confirmed(part, columns, doubtful):
+            kept[doubtful] = False
+            judged = sorted([*judged, *fine[doubtful].tolist()])
+        if not judged:
             return columns, rows
-        values: list[bytes | None] = payload.to_pylist()
-        for at in np.flatnonzero(~proved).tolist():
-            values[at] = self._referee(values[at] or b"")
-            if values[at] is None:
-                failures.add(rows[at : at + 1], *self._reason(payload[at].as_py()))
-        fine = np.array([at for at, value in enumerate(values) if value is not None], np.int64)
-        again = pa.array([values[at] for at in fine.tolist()], pa.binary())
-        found = self._try(again)
-        if found is None:
-            # Written again by the official parser and refused by ptars: text of a proto2 string that is not
-            # UTF-8. Columns of text cannot hold it.
-            good = np.array([self._try(again.slice(at, 1)) is not None for at in range(len(again))], np.bool_)
-            for at in fine[~good].tolist():
-                failures.add(rows[at : at + 1], *MALFORMED)
-            fine = fine[good]
-            found = self._ptars_columns(again.filter(pa.array(good)))
-        return found, rows[fine]
+        if not kept.all():
+            fine, columns = fine[kept], columns.filter(pa.array(kept))
+        passed, again = self._judged(payload, judged, rows, failures)
+        if not len(passed):
+            return columns, rows[fine]
+        both = np.concatenate([fine, passed])
+        order = np.argsort(both, kind="stable")
+        return pa.concat_arrays([columns, again]).take(pa.array(order)), rows[both[order]]
 
-    def _prove(self, payload: pa.Array) -> tuple[Mask, pa.StructArray | None]:
-        """Which rows ptars decodes as the official parser would; and its columns, if it took all rows."""
-        if len(payload) == 0:
-            return np.ones(0, np.bool_), self._ptars_columns(payload)
-        risky = _risky(payload)
-        fine = payload if risky is None else payload.filter(pa.array(~risky))
-        columns = self._try(fine)
-        if columns is None:
-            return np.zeros(len(payload), np.bool_), None
-        if risky is None:
-            return self._proved(payload, columns), columns
-        proved = ~risky
-        proved[proved] = self._proved(fine, columns)
-        return proved, None
+    def _accepted(self, payload: pa.Array) -> tuple[Rows, pa.StructArray]:
+        """Rows that ptars takes, and their columns; rows in small pieces with one it refuses are left out."""
+        every = np.arange(len(payload), dtype=np.int64)
+        risky = _risky(payload) if len(payload) else None
+        rows = every if risky is None else every[~risky]
+        part = payload if risky is None else payload.filter(pa.array(~risky))
+        columns = self._try(part)
+        if columns is not None:
+            return rows, columns
+        fine = ~self._suspects(part)
+        return rows[fine], self._ptars_columns(part.filter(pa.array(fine)))
+
+    def _suspects(self, payload: pa.Array) -> Mask:
+        """Rows of the pieces, `_PART_ROWS` long at most, that ptars refuses; found by halving."""
+        suspects = np.zeros(len(payload), np.bool_)
+        ranges = [(0, len(payload))]
+        while ranges:
+            begin, end = ranges.pop()
+            if self._try(payload.slice(begin, end - begin)) is not None:
+                continue
+            if end - begin <= _PART_ROWS:
+                suspects[begin:end] = True
+                continue
+            middle = (begin + end) // 2
+            ranges += [(begin, middle), (middle, end)]
+        return suspects
+
+    def _confirmed(self, payload: pa.Array, columns: pa.StructArray, doubtful: Rows) -> bool:
+        """Whether the official parser takes these rows too, and reads in them what ptars read.
+
+        The usual case of a row without proof is an unknown field, and then it is so.
+        """
+        at = pa.array(doubtful)
+        written = [self._referee(value) for value in payload.take(at).to_pylist()]
+        if None in written:
+            return False
+        again = self._try(pa.array(written, pa.binary()))
+        return again is not None and bool(again.equals(columns.take(at)))
+
+    def _judged(
+        self, payload: pa.Array, judged: list[int], rows: Rows, failures: Failures
+    ) -> tuple[Rows, pa.StructArray]:
+        """These rows as the official parser reads them: which it takes, and their columns."""
+        values = payload.take(pa.array(judged, pa.int64())).to_pylist()
+        written = [self._referee(value or b"") for value in values]
+        for at, value, form in zip(judged, values, written, strict=True):
+            if form is None:
+                failures.add(rows[at : at + 1], *self._reason(value or b""))
+        passed = np.array(
+            [at for at, form in zip(judged, written, strict=True) if form is not None], np.int64
+        )
+        again = pa.array([form for form in written if form is not None], pa.binary())
+        columns = self._try(again)
+        if columns is not None:
+            return passed, columns
+        # Written again by the official parser and refused by ptars: text of a proto2 string that is not
+        # UTF-8. Columns of text cannot hold it.
+        good = np.array([self._try(again.slice(at, 1)) is not None for at in range(len(again))], np.bool_)
+        for at in passed[~good].tolist():
+            failures.add(rows[at : at + 1], *MALFORMED)
+        return passed[good], self._ptars_columns(again.filter(pa.array(good)))
 
     def _proved(self, payload: pa.Array, columns: pa.StructArray) -> Mask:
         offsets = offsets_of(payload)
@@ -212,7 +265,7 @@ class MessageDecoder:
         except DecodeError:
             return None
         message.DiscardUnknownFields()
-        return message.SerializePartialToString(deterministic=True)
+        return bytes(message.SerializePartialToString(deterministic=True))
 
     def _reason(self, payload: bytes) -> tuple[str, str]:
         """Why the official parser refused a payload, as far as it matters to anybody."""
@@ -238,17 +291,25 @@ def _risky(payload: pa.Array) -> Mask | None:
 
 
 def _huge(data: npt.NDArray[np.uint8], at: int) -> Rows:
-    """Where in one block (and a little beyond) four bytes 0xff stand before one of 1 to 127: the fourth of them."""
+    """Where, in one block and a bit more, the fourth of four bytes 0xff stands before one of 1 to 127."""
     block = data[at : at + _BLOCK_BYTES + _HUGE_BYTES]
     # Four bytes in a row hold an aligned pair, wherever they stand; most blocks have none.
-    if not (block[: len(block) & ~1].view(np.uint16) == 0xFFFF).any():
+    if not (block[: len(block) & ~1].view(np.uint16) == _ONES_PAIR).any():
         return np.zeros(0, np.int64)
-    ones = block == 0xFF
+    ones = block == _ONES
     pairs = ones[:-1] & ones[1:]
     fourth = np.flatnonzero(pairs[:-2] & pairs[2:]) + _HUGE_BYTES - 1
     fourth = fourth[fourth < len(block) - 1]
     after = block[fourth + 1]
-    return fourth[(after > 0) & (after < 0x80)] + at
+    return fourth[(after > 0) & (after < _MORE)] + at
+
+
+def _others(rows: int, chosen: Rows) -> list[int]:
+    """Indices below `rows` that are not among `chosen`, ascending."""
+    left = np.ones(rows, np.bool_)
+    left[chosen] = False
+    found: list[int] = np.flatnonzero(left).tolist()
+    return found
 
 
 def _without(rows: int, failed: dict[int, tuple[str, str]]) -> Rows:
@@ -286,7 +347,9 @@ def _microseconds(array: pa.Array) -> pa.Array:
         return pa.array(seconds * 10**6 + micros, mask=mask).cast(pa.timestamp("us", tz="UTC"))
     if pa.types.is_struct(kind) and kind.num_fields:
         arrays = [_microseconds(array.field(at)) for at in range(kind.num_fields)]
-        return pa.StructArray.from_arrays(arrays, names=kind.names, mask=array.is_null() if array.null_count else None)
+        return pa.StructArray.from_arrays(
+            arrays, names=kind.names, mask=array.is_null() if array.null_count else None
+        )
     if pa.types.is_list(kind):
         return pa.ListArray.from_arrays(array.offsets, _microseconds(array.values))
     if pa.types.is_map(kind):

@@ -85,7 +85,7 @@ class Outcome:
 def _ordered(parts: list[Rows]) -> tuple[pa.Array, Rows | None]:
     """Row indices ascending, and the order that makes them so (None if they already are)."""
     rows = np.concatenate(parts) if parts else np.zeros(0, np.int64)
-    if len(rows) < 2 or bool((np.diff(rows) > 0).all()):
+    if bool((np.diff(rows) > 0).all()):
         return pa.array(rows.astype(np.int32)), None
     order = np.argsort(rows, kind="stable")
     return pa.array(rows[order].astype(np.int32)), order

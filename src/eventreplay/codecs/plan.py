@@ -158,7 +158,7 @@ class Schemas:
         if name in above:
             raise CodecError(
                 f"Message {above[0]} contains {name}, which contains itself.",
-                hint="Columns cannot nest without end: carry such a part as bytes, or as JSON text in a string.",
+                hint="Columns cannot nest without end: carry such a part as bytes, or as text.",
                 type=name,
             )
         fields = sorted(message.fields, key=lambda each: each.number)
@@ -170,14 +170,16 @@ class Schemas:
     def _field(self, field: FieldDescriptor, above: tuple[str, ...]) -> Field:
         if field.type == FieldDescriptor.TYPE_GROUP or field.number > FIELD_NUMBER_MAX:
             raise CodecError(
-                f"Field {field.full_name} is a group, or its number {field.number} is above {FIELD_NUMBER_MAX}.",
+                f"Field {field.full_name} is a group, or its number is above {FIELD_NUMBER_MAX}.",
                 hint="Use a message instead of a group, and small field numbers.",
                 field=field.full_name,
             )
         node = self._node(field, above)
         is_map = isinstance(node, Map)
         optional = field.has_presence and not field.is_repeated
-        return Field(field.name, field.number, field.is_repeated and not is_map, optional, field.is_packed, node)
+        return Field(
+            field.name, field.number, field.is_repeated and not is_map, optional, field.is_packed, node
+        )
 
     def _node(self, field: FieldDescriptor, above: tuple[str, ...]) -> Node:
         digits = self._digits(field)
@@ -197,16 +199,25 @@ class Schemas:
         if of.GetOptions().map_entry:
             return Map(message)
         kinds = {each.name: getattr(each.node, "code", None) for each in message.fields if not each.repeated}
-        if kinds.get("nanos") == FieldDescriptor.TYPE_INT32 and _INTEGERS.get(kinds.get("units")) == pa.int64():
+        if (
+            kinds.get("nanos") == FieldDescriptor.TYPE_INT32
+            and _INTEGERS.get(kinds.get("units")) == pa.int64()
+        ):
             return Decimal("units", *(digits or MONEY_DIGITS), message)
-        carrier = {"google.type.Decimal": "text", "eventreplay.v1.UnscaledDecimal": "unscaled"}.get(of.full_name)
+        carrier = {"google.type.Decimal": "text", "eventreplay.v1.UnscaledDecimal": "unscaled"}.get(
+            of.full_name
+        )
         if carrier is not None and digits is not None:
             return Decimal(carrier, *digits, message)
         if carrier is not None or digits is not None:
             raise _undeclared(field) if digits is None else _no_carrier(field)
         if of.full_name == "google.protobuf.Timestamp":
             return Timestamp(message)
-        if of.full_name.startswith("google.protobuf.") and of.full_name.endswith("Value") and len(message.fields) == 1:
+        if (
+            of.full_name.startswith("google.protobuf.")
+            and of.full_name.endswith("Value")
+            and len(message.fields) == 1
+        ):
             return Wrapper(message)
         return message
 
@@ -244,7 +255,7 @@ def _scalar_carrier(field: FieldDescriptor) -> str:
 def _no_carrier(field: FieldDescriptor) -> CodecError:
     return CodecError(
         f"Field {field.full_name} declares a decimal, but its type cannot carry one exactly.",
-        hint="Use google.type.Decimal, google.type.Money, units and nanos, UnscaledDecimal, bytes, string or integers.",
+        hint="Use google.type.Decimal or Money, units and nanos, UnscaledDecimal, bytes, string or integers.",
         field=field.full_name,
     )
 

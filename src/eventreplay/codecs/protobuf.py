@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from attrs import field, frozen
 
+from eventreplay.canonical.pool import offsets_of
 from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.messages import MessageDecoder
 from eventreplay.codecs.outcome import Outcome
 from eventreplay.codecs.plan import Schemas
 from eventreplay.codecs.schema import SchemaSet
 from eventreplay.codecs.upcast import Path, targets, write
-from eventreplay.codecs.wire import offsets_of
 from eventreplay.errors import CodecError
 from eventreplay.interfaces import Decoded
 
@@ -35,7 +35,7 @@ class _Cache:
     def __init__(self, schemas: SchemaSet, limits: Limits) -> None:
         self._schemas, self._limits = schemas, limits
         self._known: Schemas | None = None
-        self._paths: dict[str, Path | None | CodecError] = {}
+        self._paths: dict[str, Path | CodecError | None] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_Cache, (self._schemas, self._limits))
@@ -49,14 +49,16 @@ class _Cache:
             raise found
         return found
 
-    def _built(self, type_name: str) -> Path | None | CodecError:
+    def _built(self, type_name: str) -> Path | CodecError | None:
         if self._known is None:
             self._known = Schemas(self._schemas)
         if not self._known.knows(type_name):
             return None
         try:
             steps = self._schemas.path(type_name)
-            decoders = [MessageDecoder(self._known, name, self._limits) for name in (type_name, *targets(steps))]
+            decoders = [
+                MessageDecoder(self._known, name, self._limits) for name in (type_name, *targets(steps))
+            ]
             return Path.of(decoders, steps)
         except CodecError as error:
             return error

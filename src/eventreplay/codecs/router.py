@@ -14,7 +14,7 @@ from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.outcome import Outcome
 from eventreplay.codecs.protobuf import CONTENT_TYPES, ProtobufCodec
 from eventreplay.codecs.schema import SchemaSet
-from eventreplay.interfaces import Decoded
+from eventreplay.interfaces import Codec, Decoded
 
 UNSUPPORTED = ("unsupported_content_type", "No codec reads this content type; protobuf and JSON are read.")
 
@@ -43,7 +43,9 @@ class Router:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over those of the codecs."""
-        return hashlib.sha256(f"router 1 {self.protobuf.fingerprint} {self.json.fingerprint}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"router 1 {self.protobuf.fingerprint} {self.json.fingerprint}".encode()
+        ).hexdigest()
 
     def decode(self, events: pa.RecordBatch) -> Decoded:
         """Decode rows with at least the columns `event_type`, `content_type`, `payload`."""
@@ -51,7 +53,7 @@ class Router:
         kinds = np.array([self._kind(name) for name in names.dictionary.to_pylist()] or [0], np.int8)
         codes = names.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         kind = np.where(codes < 0, 0, kinds[codes])
-        routes = {1: self.protobuf, 2: self.json}
+        routes: dict[int, Codec] = {1: self.protobuf, 2: self.json}
         for number, codec in routes.items():
             if len(kind) and bool((kind == number).all()):
                 return codec.decode(events)

@@ -55,22 +55,19 @@ class Columns:
         add: constant value of a column that was not there, by name; None adds nulls.
     """
 
-    rename: tuple[tuple[str, str], ...] = field(default=(), converter=lambda pairs: _pairs(pairs))
-    default: tuple[tuple[str, object], ...] = field(default=(), converter=lambda pairs: _pairs(pairs))
-    add: tuple[tuple[str, object], ...] = field(default=(), converter=lambda pairs: _pairs(pairs))
+    rename: Mapping[str, str] = Factory(dict)
+    default: Mapping[str, object] = Factory(dict)
+    add: Mapping[str, object] = Factory(dict)
 
     def __call__(self, columns: pa.StructArray) -> pa.StructArray:
-        renamed = dict(self.rename)
-        arrays = {renamed.get(name, name): columns.field(name) for name in columns.type.names}
-        for name, value in self.default:
+        arrays = {self.rename.get(name, name): columns.field(name) for name in columns.type.names}
+        for name, value in self.default.items():
             arrays[name] = arrays[name].fill_null(value)
-        for name, value in self.add:
-            arrays[name] = pa.nulls(len(columns)) if value is None else pa.repeat(pa.scalar(value), len(columns))
+        for name, value in self.add.items():
+            arrays[name] = (
+                pa.nulls(len(columns)) if value is None else pa.repeat(pa.scalar(value), len(columns))
+            )
         return pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
-
-
-def _pairs(pairs: Mapping[str, object] | tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
-    return tuple(pairs.items()) if isinstance(pairs, Mapping) else tuple(pairs)
 
 
 @frozen(kw_only=True)

@@ -64,7 +64,9 @@ class _Converter:
     def _field(self, field: Field, array: pa.Array, path: str, rows: ToRows) -> pa.Array:
         if not field.repeated and not isinstance(field.node, Map):
             if isinstance(field.node, Decimal) and field.node.carrier == "string" and not field.optional:
-                array = pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)  # "" is "not set" here
+                array = pc.if_else(
+                    pc.equal(array, ""), pa.scalar(None, pa.string()), array
+                )  # "" is "not set" here
             return self._value(field.node, array, path, rows)
         items, offsets = items_of(array)
 
@@ -105,7 +107,10 @@ class _Converter:
         rest = () if node.message is None or node.carrier != "units" else node.message.fields
         rest = tuple(field for field in rest if field.name not in {"units", "nanos"})
         if rest:
-            others = [self._field(each, array.field(f"f{each.number}"), f"{path}.{each.name}", rows) for each in rest]
+            others = [
+                self._field(each, array.field(f"f{each.number}"), f"{path}.{each.name}", rows)
+                for each in rest
+            ]
             return _struct([*(each.name for each in rest), "amount"], [*others, parsed.values], array)
         if valid is None or parsed.values.null_count:
             return parsed.values
@@ -117,9 +122,13 @@ class _Converter:
         part = {} if node.message is None else {each.name: f"f{each.number}" for each in node.message.fields}
         match node.carrier:
             case "units":
-                return decimals.from_units_nanos(array.field(part["units"]), array.field(part["nanos"]), *digits)
+                return decimals.from_units_nanos(
+                    array.field(part["units"]), array.field(part["nanos"]), *digits
+                )
             case "unscaled":
-                return decimals.from_unscaled(array.field(part["unscaled"]), array.field(part["scale"]), *digits)
+                return decimals.from_unscaled(
+                    array.field(part["unscaled"]), array.field(part["scale"]), *digits
+                )
             case "bytes":
                 return decimals.from_unscaled(array, None, *digits)
             case "integer":
@@ -134,7 +143,12 @@ class _Converter:
         )
 
     def _tell(
-        self, node: Decimal, faults: decimals.Faults, valid: npt.NDArray[np.bool_] | None, path: str, rows: ToRows
+        self,
+        node: Decimal,
+        faults: decimals.Faults,
+        valid: npt.NDArray[np.bool_] | None,
+        path: str,
+        rows: ToRows,
     ) -> None:
         if not faults.any():
             return
@@ -148,10 +162,14 @@ class _Converter:
 
     def _instant(self, array: pa.Array, path: str, rows: ToRows) -> pa.Array:
         seconds, nanos = (array.field(name).to_numpy(zero_copy_only=False) for name in ("f1", "f2"))
-        beyond = (seconds < SECONDS_MIN) | (seconds > SECONDS_MAX) | (nanos < 0) | (nanos > decimals.NANOS_MAX)
+        beyond = (
+            (seconds < SECONDS_MIN) | (seconds > SECONDS_MAX) | (nanos < 0) | (nanos > decimals.NANOS_MAX)
+        )
         if beyond.any():
             reason = "is a timestamp outside the years 0001 to 9999, or with nanos outside 0 to 999,999,999"
-            self.failures.add(rows(np.flatnonzero(beyond)), "timestamp_out_of_range", f"Field {path} {reason}.")
+            self.failures.add(
+                rows(np.flatnonzero(beyond)), "timestamp_out_of_range", f"Field {path} {reason}."
+            )
         return _struct(INSTANT.names, [array.field("f1"), array.field("f2")], array)
 
 
@@ -165,7 +183,7 @@ def _struct(names: list[str], arrays: list[pa.Array], like: pa.StructArray) -> p
 
 
 def _by_key(entries: pa.StructArray, offsets: npt.NDArray[np.int32]) -> pa.StructArray:
-    """Each map's entries in the order of their keys: a map has no order of its own, and its text needs one."""
+    """Each map's entries in the order of their keys: a map has no order, and its text needs one."""
     maps = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     keyed = pa.table({"map": maps, "key": entries.field("key")})
     return entries.take(pc.sort_indices(keyed, sort_keys=[("map", "ascending"), ("key", "ascending")]))
@@ -184,4 +202,6 @@ def _enum(numbers: pa.Array, names: Mapping[int, str]) -> pa.Array:
         at[unknown] = len(texts) + inverse
         texts += [str(number) for number in others.tolist()]
     mask = None if not numbers.null_count else ~numbers.is_valid().to_numpy(zero_copy_only=False)
-    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32), mask=mask), pa.array(texts, pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(at.astype(np.int32), mask=mask), pa.array(texts, pa.string())
+    )

@@ -51,7 +51,7 @@ class Path:
             raise
         except Exception as error:
             raise CodecError(
-                f"The upcaster to {path.payload_type} raised {type(error).__name__} on a column without rows.",
+                f"The upcaster to {path.payload_type} raised {type(error).__name__} on no rows.",
                 hint="It gets the columns of the older message and returns those of the newer one.",
                 type=path.payload_type,
             ) from error
@@ -77,11 +77,17 @@ def targets(steps: tuple[Upcaster, ...]) -> tuple[str, ...]:
 
 
 def write(columns: pa.StructArray, rows: npt.NDArray[np.int64], path: Path, outcome: Outcome) -> None:
-    """Upcast and write as text; where an upcaster raises, halve until the rows it fails for stand alone."""
+    """Upcast and write as text; where an upcaster raises, halve until the rows it fails for stand alone.
+
+    Raises:
+        CodecError: an upcaster does not make its target's columns, row by row: not a fault of any row.
+    """
     if not len(rows):
         return
     try:
         current = path.follow(columns)
+    except CodecError:
+        raise
     except Exception as error:  # noqa: BLE001 (an upcaster is the platform's code; its row must not stop the run)
         if len(rows) == 1:
             reason = f"The upcaster to {path.payload_type} raised {type(error).__name__}."

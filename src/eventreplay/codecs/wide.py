@@ -78,14 +78,19 @@ def divided_by_power_of_ten(magnitudes: Wide, digits: int) -> tuple[Wide, Mask]:
         high = magnitudes.high.view(np.uint64)
         rest = np.zeros(len(high), np.uint64)
         limbs = []
-        for limb in (high >> _LIMB_BITS, high & _LIMB_MASK, magnitudes.low >> _LIMB_BITS, magnitudes.low & _LIMB_MASK):
+        for limb in (
+            high >> _LIMB_BITS,
+            high & _LIMB_MASK,
+            magnitudes.low >> _LIMB_BITS,
+            magnitudes.low & _LIMB_MASK,
+        ):
             part = (rest << _LIMB_BITS) | limb
             quotient = part // divisor
             rest = part - quotient * divisor
             limbs.append(quotient)
         exact &= rest == 0
-        high = ((limbs[0] << _LIMB_BITS) | limbs[1]).view(np.int64)
-        magnitudes = Wide(high, (limbs[2] << _LIMB_BITS) | limbs[3])
+        whole = ((limbs[0] << _LIMB_BITS) | limbs[1]).view(np.int64)
+        magnitudes = Wide(whole, (limbs[2] << _LIMB_BITS) | limbs[3])
         digits -= step
     return magnitudes, exact
 
@@ -96,7 +101,7 @@ def below_power_of_ten(values: Wide, digits: int) -> Mask:
     high, low = np.int64(bound >> 64), np.uint64(bound & 0xFFFFFFFFFFFFFFFF)
     size = absolute(values)
     # The lowest 128-bit integer has no magnitude: its "absolute" stays negative, and it is never below.
-    return (size.high >= 0) & ((size.high < high) | ((size.high == high) & (size.low < low)))
+    return np.asarray((size.high >= 0) & ((size.high < high) | ((size.high == high) & (size.low < low))))
 
 
 def of_decimal(array: pa.Array) -> Wide:

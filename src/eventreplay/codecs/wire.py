@@ -1,16 +1,15 @@
-"""The protobuf wire format: how long a message is at least, and what a payload holds without decoding it.
+"""How long a protobuf message is at least: the proof that the fast decoder read all of a payload.
 
-`excess` is how the fast decoder's answer is proved. ptars takes payloads that the official parser refuses
-or reads otherwise (a tag of nine bytes, a fixed-width list cut short, both members of a oneof, ...). But
-every byte it read must be accounted for: if the values it returned need at least as many bytes as the payload
-has, less one, then no byte is left for anything else. A second value of a field, an unknown field or junk costs
-two bytes at least; one byte can only be an overlong varint, which means the same to every parser. What is not
-proved this way goes to the official parser; most producers' payloads never do.
+ptars takes payloads that the official parser refuses or reads otherwise (a tag of nine bytes, a fixed-width
+list cut short, both members of a oneof, ...). But every byte it read must be accounted for: if the values it
+returned need at least as many bytes as the payload has, less one, then no byte is left for anything else.
+A second value of a field, an unknown field or junk costs two bytes at least; one byte can only be an overlong
+varint, which means the same to every parser. What is not proved this way goes to the official parser; most
+producers' payloads never do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from google.protobuf.descriptor import FieldDescriptor as Kind
 
+from eventreplay.canonical.pool import offsets_of
 from eventreplay.codecs.plan import Enum, Field, Map, Message, submessage, wire_code
 
 Sizes = npt.NDArray[np.int64]
@@ -39,6 +39,9 @@ _FIXED_BYTES = {
 _TEXTS = (Kind.TYPE_STRING, Kind.TYPE_BYTES)
 
 
+Integers = npt.NDArray[np.int32] | npt.NDArray[np.int64] | npt.NDArray[np.uint64]
+
+
 class Need(NamedTuple):
     """Least bytes per element, and which elements the official parser must see in any case."""
 
@@ -47,7 +50,7 @@ class Need(NamedTuple):
 
 
 def excess(message: Message, columns: pa.StructArray, lengths: Sizes) -> tuple[Sizes, Mask | None]:
-    """Bytes that payloads of these `lengths` have beyond what `columns` need, and the rows in doubt anyway."""
+    """Bytes that payloads of these `lengths` have beyond what `columns` need, and rows in doubt anyway."""
     need = _contents(message, columns)
     return lengths - need.sizes, need.doubts
 
@@ -59,11 +62,6 @@ def least_bytes(message: Message, columns: pa.StructArray) -> int | None:
     """
     found = _sum_contents(message, columns)
     return None if found is None else found.total
-
-
-def offsets_of(array: pa.Array) -> npt.NDArray[np.int32]:
-    """The n + 1 offsets of a string, binary or list array."""
-    return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
 
 
 def items_of(array: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int32]]:
@@ -87,7 +85,9 @@ def _contents(message: Message, columns: pa.StructArray) -> Need:
         doubts = _either(doubts, need.doubts)
     numbers = {field.name: field.number for field in message.fields}
     for members in message.oneofs:
-        there = [columns.field(f"f{numbers[name]}").is_valid().to_numpy(zero_copy_only=False) for name in members]
+        there = [
+            columns.field(f"f{numbers[name]}").is_valid().to_numpy(zero_copy_only=False) for name in members
+        ]
         doubts = _either(doubts, np.sum(there, axis=0) > 1)
     return Need(total, doubts)
 
@@ -151,7 +151,7 @@ def _value(field: Field, array: pa.Array) -> Need:
 
 def _numbers(array: pa.Array) -> npt.NDArray[np.int64]:
     values = array.fill_null(0) if array.null_count else array
-    return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def _integers(values: npt.NDArray[np.int64], code: int) -> Sizes:
@@ -164,7 +164,7 @@ def _integers(values: npt.NDArray[np.int64], code: int) -> Sizes:
     return sizes
 
 
-def _varints(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Sizes:
+def _varints(values: Integers) -> Sizes:
     """How many bytes each non-negative value takes as a varint."""
     sizes = np.ones(len(values), np.int64)
     highest = max(0, int(values.max())) if len(values) else 0
@@ -182,11 +182,11 @@ def _not_default(field: Field, array: pa.Array) -> Mask:
     """Without presence, a default value is not on the wire."""
     code = wire_code(field.node)
     if code in _TEXTS:
-        return np.diff(offsets_of(array)) > 0  # type: ignore[no-any-return]
+        return np.asarray(np.diff(offsets_of(array)) > 0)
     values = array.to_numpy(zero_copy_only=False)
     if code in (Kind.TYPE_FLOAT, Kind.TYPE_DOUBLE):  # -0.0 is not the default
         values = values.view(np.int32 if code == Kind.TYPE_FLOAT else np.int64)
-    return values != 0  # type: ignore[no-any-return]
+    return np.asarray(values != 0)
 
 
 class _Sum(NamedTuple):
@@ -227,7 +227,9 @@ def _sum_field(field: Field, array: pa.Array) -> _Sum | None:
         if inner is None or inner.longest >= _SHORT:
             return None
         count = len(array) - array.null_count
-        return _Sum(inner.total + count * (tag + 1), _UNBOUNDED if field.repeated else inner.longest + tag + 1)
+        return _Sum(
+            inner.total + count * (tag + 1), _UNBOUNDED if field.repeated else inner.longest + tag + 1
+        )
     code = wire_code(field.node)
     if code in _TEXTS:
         offsets = offsets_of(array)
@@ -237,7 +239,7 @@ def _sum_field(field: Field, array: pa.Array) -> _Sum | None:
         there = len(array) - array.null_count if field.optional or field.repeated else count
         most = _UNBOUNDED if field.repeated else longest + tag + varint_bytes(longest)
         return _Sum(total + there * (tag + 1) + more, most)
-    if field.repeated or isinstance(field.node, Enum) and field.node.closed:
+    if field.repeated or (isinstance(field.node, Enum) and field.node.closed):
         return None
     return _sum_scalars(field, array, code, tag)
 
@@ -245,7 +247,9 @@ def _sum_field(field: Field, array: pa.Array) -> _Sum | None:
 def _sum_scalars(field: Field, array: pa.Array, code: int, tag: int) -> _Sum | None:
     if code in _FIXED_BYTES or code == Kind.TYPE_BOOL:
         size = tag + _FIXED_BYTES.get(code, 1)
-        there = len(array) - array.null_count if field.optional else int(np.count_nonzero(_not_default(field, array)))
+        there = len(array) - array.null_count
+        if not field.optional:
+            there = int(np.count_nonzero(_not_default(field, array)))
         return _Sum(there * size, size)
     values = _numbers(array)
     if code in (Kind.TYPE_SINT32, Kind.TYPE_SINT64):
@@ -257,78 +261,9 @@ def _sum_scalars(field: Field, array: pa.Array, code: int, tag: int) -> _Sum | N
     return _Sum(there * (tag + 1) + more, tag + varint_bytes(longest))
 
 
-def _spread(values: npt.NDArray[np.int32]) -> tuple[int, int, int]:
+def _spread(values: Integers) -> tuple[int, int, int]:
     """How many are not zero, how many bytes their varints take beyond one each, and the largest."""
     longest = int(values.max()) if len(values) else 0
     thresholds = range(_VARINT_BITS, longest.bit_length(), _VARINT_BITS)
     more = sum(int(np.count_nonzero(values >= values.dtype.type(1 << bits))) for bits in thresholds)
     return int(np.count_nonzero(values)), more, longest
-
-
-class Census(NamedTuple):
-    """What a payload holds: elements (fields, items, packed bytes) and the deepest nesting of groups."""
-
-    elements: int
-    groups_deep: int
-
-
-def census(payload: bytes, message: Message, *, elements_max: int, levels_max: int) -> Census:
-    """Count by walking the wire format, without recursion; stops where it is malformed or beyond a bound.
-
-    Takes well under a microsecond an element, so at most about `elements_max` of them.
-    """
-    elements = deep = level = 0
-    ends: list[tuple[int, Message]] = []
-    at, end, known = 0, len(payload), message
-    while elements <= elements_max and deep <= levels_max:
-        if at >= end:
-            if not ends:
-                break
-            end, known = ends.pop()
-            continue
-        tag, at = _varint(payload, at, end)
-        elements += 1
-        kind = tag & 7
-        if kind == 2:
-            length, at = _varint(payload, at, end)
-            if at + length > end:
-                break
-            field = next((each for each in known.fields if each.number == tag >> 3), None)
-            below = None if field is None else submessage(field.node)
-            if below is not None:
-                ends.append((end, known))
-                end, known = at + length, below
-                continue
-            if field is not None and field.packed:
-                elements += length
-            at += length
-        elif kind == 3:
-            level += 1
-            deep = max(deep, level)
-        elif kind == 4:
-            level -= 1
-        elif kind in _SKIPS:
-            at = _SKIPS[kind](payload, at, end)
-        else:
-            break
-    return Census(elements, deep)
-
-
-def _varint(payload: bytes, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, _VARINT_BITS):
-        if at >= end:
-            break
-        byte = payload[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    return 7, end  # wire type 7 does not exist: the walk ends here
-
-
-_SKIPS: dict[int, Callable[[bytes, int, int], int]] = {
-    0: lambda payload, at, end: _varint(payload, at, end)[1],
-    1: lambda _payload, at, _end: at + 8,
-    5: lambda _payload, at, _end: at + 4,
-}

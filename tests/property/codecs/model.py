@@ -119,7 +119,9 @@ def _scalar(field: Any, value: Any) -> str:
 def _float(value: float, *, narrow: bool) -> str:
     if math.isnan(value) or math.isinf(value):
         return quoted("NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity")
-    return f"<float:{value!r}>" if not narrow else f"<float:{struct.unpack('f', struct.pack('f', value))[0]!r}>"
+    return (
+        f"<float:{value!r}>" if not narrow else f"<float:{struct.unpack('f', struct.pack('f', value))[0]!r}>"
+    )
 
 
 def quoted(text: str) -> str:
@@ -200,7 +202,9 @@ def same(model: str, found: str) -> bool:
     if match is None:
         return False
     for shown, value in zip(match.groups(), parts[1::2], strict=True):
-        narrow = struct.unpack("f", struct.pack("f", float(shown)))[0] if abs(float(shown)) < 3.5e38 else math.inf
+        narrow = (
+            struct.unpack("f", struct.pack("f", float(shown)))[0] if abs(float(shown)) < 3.5e38 else math.inf
+        )
         if repr(float(shown)) != value and repr(narrow) != value:
             return False
     return True

@@ -10,7 +10,22 @@ from google.protobuf.descriptor import FieldDescriptor as Kind
 TEXTS = ("", "a", "Zoë 🃏", 'quote " \\ back', "\x00\x01\x1f\n\t\x7f", "x" * 130, "1.50", "-0", "1e2", "12.3")
 NUMBERS = (0, 1, 2, 5, 127, 128, 300, 10**6, 2**31 - 1, -1, -2, -(2**31))
 WIDE = (*NUMBERS, 2**63 - 1, -(2**63), 10**18, 9_999_999_999)
-DECIMALS = ("0", "1", "1.5000000", ".5", "+3.25", "-0.0001", "12E2", "1e-18", "9" * 15, "9" * 16, "5.", "", "NaN", "1_0")
+DECIMALS = (
+    "0",
+    "1",
+    "1.5000000",
+    ".5",
+    "+3.25",
+    "-0.0001",
+    "12E2",
+    "1e-18",
+    "9" * 15,
+    "9" * 16,
+    "5.",
+    "",
+    "NaN",
+    "1_0",
+)
 
 
 def message(random: Random, of: Any, *, clean: bool = True) -> Any:
@@ -72,7 +87,9 @@ def _scalar(random: Random, field: Any) -> Any:
         return random.choice([abs(number) for number in NUMBERS])
     if kind in (Kind.TYPE_UINT64, Kind.TYPE_FIXED64):
         return random.choice([abs(number) for number in WIDE])
-    return random.choice(NUMBERS if kind not in (Kind.TYPE_INT64, Kind.TYPE_SINT64, Kind.TYPE_SFIXED64) else WIDE)
+    return random.choice(
+        NUMBERS if kind not in (Kind.TYPE_INT64, Kind.TYPE_SINT64, Kind.TYPE_SFIXED64) else WIDE
+    )
 
 
 JUNK = (

@@ -73,7 +73,12 @@ def _map(message: Any, name: str, number: int, key: str, value: str) -> None:
 
 def _file() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="kitchen.proto", package="kitchen", syntax="proto3")
-    needed = ("google/protobuf/timestamp", "google/type/money", "google/type/decimal", "eventreplay/v1/options")
+    needed = (
+        "google/protobuf/timestamp",
+        "google/type/money",
+        "google/type/decimal",
+        "eventreplay/v1/options",
+    )
     file.dependency.extend(f"{name}.proto" for name in needed)
     color = file.enum_type.add(name="Color")
     for number, name in ((0, "COLOR_UNSPECIFIED"), (1, "COLOR_RED"), (7, "COLOR_BLUE"), (-3, "COLOR_BELOW")):
@@ -98,7 +103,11 @@ def _file() -> Any:
     _map(sink, "flags", 23, "bool", "bytes")
     choice = len(sink.oneof_decl)
     sink.oneof_decl.add(name="choice")
-    for name, number, kind in (("left", 24, "string"), ("middle", 25, ".kitchen.Part"), ("right", 26, "int64")):
+    for name, number, kind in (
+        ("left", 24, "string"),
+        ("middle", 25, ".kitchen.Part"),
+        ("right", 26, "int64"),
+    ):
         _add(sink, name, number, kind)
         sink.field[-1].oneof_index = choice
     for at, (name, (kind, digits)) in enumerate(CARRIERS.items()):
