@@ -318,8 +318,8 @@ def _decoding(workers: int) -> Iterator[tuple[Executor, str | None]]:
     except BrokenProcessPool as error:
         raise EventReplayError(
             f"One of {workers} decoding processes died; nothing of the commit it worked on was loaded.",
-            hint="If memory ran out, use fewer workers or a smaller batch_rows_max. A script that replays with"
-            " workers needs `if __name__ == '__main__':` around its call: each worker imports it.",
+            hint="If memory ran out, use fewer workers or a smaller batch_rows_max. A script with"
+            " workers needs `if __name__ == '__main__':` around its replay: each worker imports it.",
             workers=workers,
         ) from error
 

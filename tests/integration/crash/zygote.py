@@ -40,7 +40,7 @@ def run(folder: Path, threads: int | None) -> None:
     log = Log.open(folder / "log")
     source = GeneratedSource(7, EVENTS)
     capture(source, log, PARTITION, options=CaptureOptions(segment_positions=SEGMENT_POSITIONS))
-    codec = codec_for([schemas.load()])
+    codec = codec_for(schemas.load())
     with DuckDBSink(folder / "warehouse.duckdb", clock=lambda: datetime.now(UTC), threads=threads) as sink:
         replay(log, sink, codec)
 
