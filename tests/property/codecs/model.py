@@ -1,6 +1,6 @@
 """What the codec must say of a payload: a slow, plain model over the official parser's messages.
 
-Written from the rules alone: Python's own integers and fractions, one value at a time, and no code of the codec.
+Written from the rules alone: Python's own integers and fractions, one value at a time, nothing of the codec.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXPONENT_MAX = 256
 TEXT_BYTES_MAX = 256
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """A rule is broken; `code` says which."""
 
     def __init__(self, code: str) -> None:
@@ -91,7 +91,7 @@ def _value(field: Any, value: Any, path: Any, items: Any, broken: Any) -> Iterat
             yield from _message(value, path, items, broken)
         else:
             yield _scalar(field, value)
-    except Broken as error:
+    except BrokenError as error:
         broken.append((path, items, error.code))
 
 
@@ -130,7 +130,7 @@ def quoted(text: str) -> str:
 
 def moment(seconds: int, nanos: int) -> str:
     if not -62_135_596_800 <= seconds <= 253_402_300_799 or not 0 <= nanos <= 999_999_999:
-        raise Broken("timestamp_out_of_range")
+        raise BrokenError("timestamp_out_of_range")
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     fraction = f"{nanos:09d}"
     return f"{at.year:04d}-{at:%m-%dT%H:%M:%S}.{fraction[:6] if fraction.endswith('000') else fraction}Z"
@@ -155,7 +155,7 @@ def exact(value: Fraction, precision: int, scale: int) -> str:
     """The value with exactly `scale` digits after the point."""
     number = value * 10**scale
     if number.denominator != 1 or abs(number) >= 10**precision:
-        raise Broken("decimal_out_of_range")
+        raise BrokenError("decimal_out_of_range")
     digits = f"{abs(number.numerator):0{scale + 1}d}"
     whole, part = (digits[:-scale], "." + digits[-scale:]) if scale else (digits, "")
     return quoted(("-" if number < 0 else "") + whole + part)
@@ -163,15 +163,15 @@ def exact(value: Fraction, precision: int, scale: int) -> str:
 
 def units_nanos(units: int, nanos: int) -> Fraction:
     if abs(nanos) > 999_999_999:
-        raise Broken("money_nanos_out_of_range")
+        raise BrokenError("money_nanos_out_of_range")
     if units * nanos < 0:
-        raise Broken("decimal_sign_conflict")
+        raise BrokenError("decimal_sign_conflict")
     return Fraction(units * 10**9 + nanos, 10**9)
 
 
 def unscaled(data: bytes, scale: int) -> Fraction:
     if len(data) > 16:
-        raise Broken("decimal_out_of_range")
+        raise BrokenError("decimal_out_of_range")
     number = int.from_bytes(data, "big", signed=True)
     if scale > 1000:  # beyond any declared scale: only zero fits
         return Fraction(0) if number == 0 else Fraction(1, 10**1000)
@@ -180,12 +180,12 @@ def unscaled(data: bytes, scale: int) -> Fraction:
 
 def text(value: str) -> Fraction:
     if len(value.encode()) > TEXT_BYTES_MAX:
-        raise Broken("decimal_out_of_range")
+        raise BrokenError("decimal_out_of_range")
     if re.fullmatch(r"[+-]?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?", value) is None:
-        raise Broken("decimal_malformed")
+        raise BrokenError("decimal_malformed")
     mantissa, _, exponent = value.lower().partition("e")
     if abs(int(exponent or "0")) > EXPONENT_MAX:
-        raise Broken("decimal_out_of_range")
+        raise BrokenError("decimal_out_of_range")
     whole, _, part = mantissa.partition(".")
     number = Fraction(int(whole + part), 10 ** len(part)) if (whole + part).strip("+-") else Fraction(0)
     return number * Fraction(10) ** int(exponent or "0")

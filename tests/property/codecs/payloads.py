@@ -1,4 +1,4 @@
-"""Payloads for property tests: messages built at random, and bytes bent in the ways parsers disagree about."""
+"""Payloads for property tests: messages built at random, and bytes bent where parsers disagree."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,56 +21,57 @@ PLAIN = st.from_regex(r"[+-]?([0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20})", fullm
 EXPONENT = st.from_regex(r"[+-]?([0-9]{1,6}(\.[0-9]{1,6})?|\.[0-9]{1,3})[eE][+-]?[0-9]{1,4}", fullmatch=True)
 HOSTILE = st.sampled_from(
     [
-        "",
-        " ",
-        "1 ",
-        " 1",
-        "1_000",
-        "5.",
-        ".",
-        "+",
-        "-",
-        "e5",
-        "1e",
-        "1e+",
-        "--1",
-        "+-1",
-        "1.2.3",
-        "0x10",
-        "NaN",
-    ]
-    + [
-        "Infinity",
-        "-inf",
-        "１２",
-        "٣",
-        "1e999999999",
-        "0e999999999",
-        "1E-999999999",
-        "1,5",
-        "1\x00",
-        "1\n",
-        "\n1",
-    ]
-    + [
-        "9" * 38,
-        "9" * 39,
-        "0" * 300 + "1",
-        "1." + "0" * 254,
-        "1." + "0" * 255,
-        "-0",
-        "-0.0",
-        "+.5",
-        "1.5e0000000001",
+        *(
+            "",
+            " ",
+            "1 ",
+            " 1",
+            "1_000",
+            "5.",
+            ".",
+            "+",
+            "-",
+            "e5",
+            "1e",
+            "1e+",
+            "--1",
+            "+-1",
+            "1.2.3",
+            "0x10",
+        ),
+        *(
+            "NaN",
+            "Infinity",
+            "-inf",
+            "１２",
+            "٣",
+            "1e999999999",
+            "0e999999999",
+            "1E-999999999",
+            "1,5",
+            "1\x00",
+        ),
+        *(
+            "1\n",
+            "\n1",
+            "9" * 38,
+            "9" * 39,
+            "0" * 300 + "1",
+            "1." + "0" * 254,
+            "1." + "0" * 255,
+            "-0",
+            "-0.0",
+        ),
+        *("+.5", "1.5e0000000001"),
     ]
 )
 TEXT = st.one_of(PLAIN, EXPONENT, HOSTILE, st.text(alphabet="0123456789.+-eE_ ", max_size=12))
 
 
-def outcome(compute: Callable[[], Fraction], precision: int, scale: int) -> str:
+def outcome(digits: tuple[int, int], compute: Callable[..., Fraction], *values: Any) -> str:
     try:
-        return model.exact(compute(), precision, scale).strip('"')
-    except model.Broken as broken:
+        return model.exact(compute(*values), *digits).strip('"')
+    except model.BrokenError as broken:
         return broken.code
 
 
@@ -90,9 +92,7 @@ def found(parsed: decimals.Parsed, scale: int) -> list[str]:
 @example(digits=(38, 38), texts=["0." + "9" * 38, "1", "-.1"])
 def test_text(digits: tuple[int, int], texts: list[str]) -> None:
     parsed = decimals.from_text(pa.array(texts, pa.string()), *digits, digits_max=256, exponent_max=256)
-    assert found(parsed, digits[1]) == [
-        outcome(lambda text=text: model.text(text), *digits) for text in texts
-    ]
+    assert found(parsed, digits[1]) == [outcome(digits, model.text, text) for text in texts]
 
 
 @settings(max_examples=200, deadline=None)
@@ -121,7 +121,7 @@ NANOS = st.one_of(
 def test_units_and_nanos(digits: tuple[int, int], values: list[tuple[int, int]]) -> None:
     units, nanos = pa.array([u for u, _ in values], pa.int64()), pa.array([n for _, n in values], pa.int32())
     parsed = decimals.from_units_nanos(units, nanos, *digits)
-    expected = [outcome(lambda u=u, n=n: model.units_nanos(u, n), *digits) for u, n in values]
+    expected = [outcome(digits, model.units_nanos, *value) for value in values]
     assert found(parsed, digits[1]) == expected
 
 
@@ -141,19 +141,19 @@ def test_unscaled(digits: tuple[int, int], values: list[tuple[bytes, int]]) -> N
         pa.array([d for d, _ in values], pa.binary()),
         pa.array([s for _, s in values], pa.uint32()),
     )
-    expected = [outcome(lambda d=d, s=s: model.unscaled(d, s), *digits) for d, s in values]
+    expected = [outcome(digits, model.unscaled, *value) for value in values]
     assert found(decimals.from_unscaled(data, scales, *digits), digits[1]) == expected
-    same = [outcome(lambda d=d: model.unscaled(d, digits[1]), *digits) for d, _ in values]
+    same = [outcome(digits, model.unscaled, data, digits[1]) for data, _ in values]
     assert found(decimals.from_unscaled(data, None, *digits), digits[1]) == same
 
 
 @settings(max_examples=100, deadline=None)
 @given(digits=DIGITS, values=st.lists(INT64, min_size=1, max_size=8))
 def test_integers(digits: tuple[int, int], values: list[int]) -> None:
-    expected = [outcome(lambda v=v: Fraction(v, 10 ** digits[1]), *digits) for v in values]
+    expected = [outcome(digits, Fraction, value, 10 ** digits[1]) for value in values]
     assert found(decimals.from_integer(pa.array(values, pa.int64()), *digits), digits[1]) == expected
     unsigned = pa.array([value % 2**64 for value in values], pa.uint64())
-    again = [outcome(lambda v=v: Fraction(v % 2**64, 10 ** digits[1]), *digits) for v in values]
+    again = [outcome(digits, Fraction, value % 2**64, 10 ** digits[1]) for value in values]
     assert found(decimals.from_integer(unsigned, *digits), digits[1]) == again
 
 

@@ -20,6 +20,8 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 class Number(str):
     """A number's text, so that it is written as it is."""
 
+    __slots__ = ()
+
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), KEYS, NUMBERS.map(Number)),

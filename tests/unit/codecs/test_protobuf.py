@@ -34,13 +34,14 @@ def test_the_text_of_an_order() -> None:
     line.unit_price.currency_code, line.unit_price.units, line.unit_price.nanos = "USD", 12, 500_000_000
     line.discount.value, order.insured_value.value = "0.5", "25"
     order.placed_at.seconds, order.placed_at.nanos = 1_769_903_999, 123_456_000
-    assert outcome(CODEC, of_type(ORDER, [order.SerializeToString()])) == [
+    expected = (
         '{"order_id":"O-1","customer_id":"C-7","customer_name":"Zoë \\"Z\\" O\'Neil 🃏","customer_email":'
         '"z@example.com","currency_code":"USD","channel":"SALES_CHANNEL_WEB","lines":[{"line_number":1,"sku":'
         '"SKU-1","quantity":"2","unit_price":{"currency_code":"USD","amount":"12.5000"},"discount":"0.5000",'
         '"tax":"2.040000000"}],"shipping_fee":null,"insured_value":"25.000000000000000000",'
         '"placed_at":"2026-01-31T23:59:59.123456Z"}'
-    ]
+    )
+    assert outcome(CODEC, of_type(ORDER, [order.SerializeToString()])) == [expected]
 
 
 @pytest.mark.parametrize(
