@@ -70,8 +70,10 @@ def _peer(folder: Path, run: int) -> None:
             f"""
             CREATE TABLE events AS
             SELECT event_id, event_type, stream_id, source, source_position,
-                   occurred_at::TIMESTAMP AS occurred_at, recorded_at::TIMESTAMP AS recorded_at,
-                   content_type, to_json(headers) AS headers, event_type AS payload_type, to_json(payload) AS payload, payload_sha256, event_hash,
+                   occurred_at::TIMESTAMP AS occurred_at,
+                   recorded_at::TIMESTAMP AS recorded_at,
+                   content_type, to_json(headers) AS headers, event_type AS payload_type,
+                   to_json(payload) AS payload, payload_sha256, event_hash,
                    'journal' AS log_partition, log_offset, now()::TIMESTAMP AS inserted_at
             FROM read_parquet('{folder}/typed/*.parquet')
             """
