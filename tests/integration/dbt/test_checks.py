@@ -71,3 +71,12 @@ def test_freshness_is_measured_in_utc(warehouse: Warehouse) -> None:
     code, _, said = warehouse.dbt("source", "freshness", TZ="Asia/Tokyo", **hours)
     assert code == 1, said
     assert "ERROR STALE freshness of raw.events" in said
+
+
+def test_a_generation_is_built_beside_the_live_tables(warehouse: Warehouse) -> None:
+    warehouse.load(card_released("A"), order_placed("O1", "C1", "2026-01-10", [line(1, "A", 1, "2.0000")]))
+    warehouse.succeed("run")
+    warehouse.load(order_placed("O2", "C1", "2026-01-11", [line(1, "A", 1, "2.0000")]))
+    warehouse.succeed("run", EVENTREPLAY_SCHEMA_SUFFIX="_G2")
+    assert warehouse.rows("SELECT order_id FROM MART.fct_orders") == [("O1",)]
+    assert warehouse.rows("SELECT order_id FROM MART_G2.fct_orders ORDER BY 1") == [("O1",), ("O2",)]

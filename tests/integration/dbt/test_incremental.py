@@ -130,11 +130,14 @@ def test_steps_in_any_order_build_what_one_build_does(warehouse: Warehouse) -> N
 
 
 def test_a_model_that_missed_a_run_catches_up(warehouse: Warehouse) -> None:
-    """As after a run that died half-way: the models above are a load ahead of those below."""
+    """As after a run of which some models failed: not everything that a mart reads is of the same load."""
     warehouse.load(*first_load())
     warehouse.succeed("run")
     warehouse.load(evolve(order_refunded("O1", "R1", "2026-03-20", "0.5000"), partition="live-0"))
-    warehouse.succeed("run", "--select", "stg_events__deliveries", "stg_orders__order_refunded")
+    # Shipments are as new as the load, refunds are not: what is built from both is only as new as refunds.
+    warehouse.succeed(
+        "run", "--select", "stg_events__deliveries stg_orders__order_shipped int_orders__state+"
+    )
     warehouse.load(evolve(order_cancelled("O3", "2026-03-20"), partition="live-0"))
     warehouse.succeed("run")
     found = warehouse.rows("SELECT order_id, status FROM MART.fct_orders ORDER BY 1")

@@ -73,10 +73,11 @@ class Warehouse:
         row = {
             "event_id": event.event_id, "event_type": event.event_type or event.payload_type,
             "stream_id": event.event_id, "source": "test", "source_position": offset,
-            "occurred_at": naive, "recorded_at": naive, "content_type": "application/protobuf", "headers": "{}",
-            "payload_type": event.payload_type, "payload": event.text(), "payload_sha256": digest,
-            "event_hash": int.from_bytes(digest[:8], "big", signed=True), "log_partition": event.partition,
-            "log_offset": offset, "inserted_at": committed.replace(tzinfo=None),
+            "occurred_at": naive, "recorded_at": naive, "content_type": "application/protobuf",
+            "headers": "{}", "payload_type": event.payload_type, "payload": event.text(),
+            "payload_sha256": digest, "event_hash": int.from_bytes(digest[:8], "big", signed=True),
+            "log_partition": event.partition, "log_offset": offset,
+            "inserted_at": committed.replace(tzinfo=None),
         }  # fmt: skip
         return [row[column] for column in EVENTS_COLUMNS]
 
