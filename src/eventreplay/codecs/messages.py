@@ -26,7 +26,7 @@ from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.plan import Schemas, plain_file
 from eventreplay.codecs.schema import SchemaSet
 from eventreplay.codecs.typed import Failures, typed
-from eventreplay.codecs.wire import EXCESS_BYTES_MAX, Mask, excess, least_bytes
+from eventreplay.codecs.wire import Mask, excess, excess_bytes_max, least_bytes
 
 Rows = npt.NDArray[np.int64]
 
@@ -87,6 +87,7 @@ class MessageDecoder:
         self._official: type[OfficialMessage] = message_factory.GetMessageClass(
             known.official.FindMessageTypeByName(type_name)
         )
+        self._excess_bytes_max = excess_bytes_max(self._message)
         pool = descriptor_pool.DescriptorPool()
         pool.AddSerializedFile(plain_file(self._message).SerializeToString())
         root = pool.FindMessageTypeByName("plain.M0")
@@ -231,7 +232,9 @@ class MessageDecoder:
             return passed, columns
         # Written again by the official parser and refused by ptars: text of a proto2 string that is not
         # UTF-8. Columns of text cannot hold it.
-        good = np.array([self._try(again.slice(at, 1)) is not None for at in range(len(again))], np.bool_)
+        good = ~self._suspects(again)
+        for at in np.flatnonzero(~good).tolist():
+            good[at] = self._try(again.slice(at, 1)) is not None
         for at in passed[~good].tolist():
             failures.add(rows[at : at + 1], *MALFORMED)
         return passed[good], self._ptars_columns(again.filter(pa.array(good)))
@@ -239,17 +242,23 @@ class MessageDecoder:
     def _proved(self, payload: pa.Array, columns: pa.StructArray) -> Mask:
         offsets = offsets_of(payload)
         least = least_bytes(self._message, columns)
-        if least is not None and 0 <= int(offsets[-1]) - int(offsets[0]) - least <= EXCESS_BYTES_MAX:
+        if least is not None and 0 <= int(offsets[-1]) - int(offsets[0]) - least <= self._excess_bytes_max:
             return np.ones(len(payload), np.bool_)
         lengths = np.diff(offsets).astype(np.int64)
         extra, doubts = excess(self._message, columns, lengths)
-        proved = (extra >= 0) & (extra <= EXCESS_BYTES_MAX)
+        proved = (extra >= 0) & (extra <= self._excess_bytes_max)
         return proved if doubts is None else proved & ~doubts
 
     def _try(self, payload: pa.Array) -> pa.StructArray | None:
         try:
             return self._ptars_columns(payload)
         except ValueError:
+            return None
+        except BaseException as error:
+            # A panic of ptars is no Exception. None is known that `_risky` lets through; if there is one,
+            # its rows are the official parser's.
+            if type(error).__name__ != "PanicException":
+                raise
             return None
 
     def _ptars_columns(self, payload: pa.Array) -> pa.StructArray:

@@ -4,7 +4,8 @@ ptars takes payloads that the official parser refuses or reads otherwise (a tag 
 list cut short, both members of a oneof, ...). But every byte it read must be accounted for: if the values it
 returned need at least as many bytes as the payload has, less one, then no byte is left for anything else.
 A second value of a field, an unknown field or junk costs two bytes at least; one byte can only be an overlong
-varint, which means the same to every parser. What is not proved this way goes to the official parser; most
+varint, which means the same to every parser, or the rest of a list of fixed-width numbers that was cut short,
+so messages with such lists may have none. What is not proved this way goes to the official parser; most
 producers' payloads never do.
 """
 
@@ -22,9 +23,6 @@ from eventreplay.codecs.plan import Enum, Field, Map, Message, submessage, wire_
 
 Sizes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-
-EXCESS_BYTES_MAX = 1
-"""A payload this much longer than it had to be holds nothing beyond its values."""
 
 _VARINT_BITS = 7
 _NEGATIVE_BYTES = {Kind.TYPE_INT32: 5, Kind.TYPE_ENUM: 5, Kind.TYPE_INT64: 10}
@@ -53,6 +51,17 @@ def excess(message: Message, columns: pa.StructArray, lengths: Sizes) -> tuple[S
     """Bytes that payloads of these `lengths` have beyond what `columns` need, and rows in doubt anyway."""
     need = _contents(message, columns)
     return lengths - need.sizes, need.doubts
+
+
+def excess_bytes_max(message: Message) -> int:
+    """By how much a payload may be longer than it had to be, and still hold nothing beyond its values."""
+    for field in message.fields:
+        below = submessage(field.node)
+        if below is not None and excess_bytes_max(below) == 0:
+            return 0
+        if below is None and field.repeated and wire_code(field.node) in _FIXED_BYTES:
+            return 0
+    return 1
 
 
 def least_bytes(message: Message, columns: pa.StructArray) -> int | None:
