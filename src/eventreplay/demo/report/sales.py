@@ -183,7 +183,7 @@ def _demand(connection: duckdb.DuckDBPyConnection, key: str) -> View:
         "key": key,
         "rows": [
             {
-                "name": safe(row["name"]),
+                "name": safe(row["name"]) or "Not stated",
                 "about": safe(row["about"]),
                 "units": whole(row["units_sold"]),
                 "orders": whole(row["orders"]),
