@@ -284,7 +284,7 @@ class _Check:
                         key,
                         "orphan",
                         "no commit names it: a run died before its commit, or commits were taken away",
-                        "If a sink is ahead of this log, restore commits; if not, run `eventreplay log gc`.",
+                        "If a sink is ahead of this log, restore commits; otherwise nothing has to be done.",
                     )
                 elif not intact:
                     self._find(key, "damaged", "its SHA-256 is not the one in its name")

@@ -1,13 +1,15 @@
-"""Removing what no commit names: segments of crashed runs, and staging files.
+"""Removing what no commit names and none ever will: segments that the chain has passed, and staging files.
 
-There is no clock by which to tell a crashed writer's segment from one that is about to be committed, and
-none is needed: `gc` takes the partition over first, as a writer does. A live writer is thereby fenced (it
-gets a FenceError and can simply be started again) rather than left to commit a segment that is gone.
+A delete cannot be fenced: a `gc` that was stopped after it had looked, and goes on much later, deletes
+then, whatever has happened since. So it may only ever delete what no later commit can name. Commits go
+on at the head's next offset; a segment's name begins with its first offset; so an orphan that begins below
+that offset is dead for good, and one at or above it is left alone: the next run may take it up under the
+same name. No claim is needed, and no writer is disturbed. See docs/decisions/014.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -15,7 +17,6 @@ from eventreplay.log import layout
 from eventreplay.log.commit import SegmentRef
 from eventreplay.log.reader import PartitionReader
 from eventreplay.log.storage import Storage
-from eventreplay.log.writer import PartitionWriter
 
 
 @frozen(kw_only=True)
@@ -23,18 +24,19 @@ class GcReport:
     """What was removed, or would be.
 
     Attributes:
-        orphans: keys of segments that no commit names.
+        orphans: keys of segments that no commit names or ever will.
         staging: keys of half-written objects.
-        dry_run: whether they still stand. A dry run takes nothing over, so what a live writer is putting
-            at the moment is among its orphans.
+        ahead: keys that no commit names yet; kept, since the next run may.
+        dry_run: whether all of them still stand.
     """
 
     orphans: tuple[str, ...]
     staging: tuple[str, ...]
+    ahead: tuple[str, ...]
     dry_run: bool
 
 
-def collect_garbage(storage: Storage, token_source: Callable[[], str], *, dry_run: bool) -> GcReport:
+def collect_garbage(storage: Storage, *, dry_run: bool) -> GcReport:
     """Remove orphans and staging files of every partition; see `Log.gc`.
 
     Raises:
@@ -42,28 +44,18 @@ def collect_garbage(storage: Storage, token_source: Callable[[], str], *, dry_ru
             orphan may be named by the damaged commit.
     """
     orphans: list[str] = []
+    ahead: list[str] = []
     staging = storage.stale("")
-    for key in () if dry_run else staging:
-        storage.delete(key)
     for partition in all_partitions(storage):
-        stale = [key for folder in layout.folders(partition) for key in storage.stale(folder)]
-        found = list(_orphans_of(storage, partition))
-        if not dry_run and (stale or found):
-            found = _remove(storage, partition, token_source())
-        orphans += found
-        staging += stale
-    return GcReport(orphans=tuple(orphans), staging=tuple(staging), dry_run=dry_run)
-
-
-def _remove(storage: Storage, partition: str, token: str) -> list[str]:
-    # Opening sweeps the staging files. What was an orphan a moment ago may have been committed
-    # since, so look again now that nobody else can commit; and to the end before the first removal:
-    # a chain that breaks later must stop us now.
-    with PartitionWriter(storage, partition, token=token, segment_positions=None):
-        found = list(_orphans_of(storage, partition))
-        for key in found:
+        dead, alive = _orphans_of(storage, partition)
+        orphans += dead
+        ahead += alive
+        staging += [key for folder in layout.folders(partition) for key in storage.stale(folder)]
+    if not dry_run:
+        # A live writer whose staging file goes puts it again.
+        for key in (*orphans, *staging):
             storage.delete(key)
-    return found
+    return GcReport(orphans=tuple(orphans), staging=tuple(staging), ahead=tuple(ahead), dry_run=dry_run)
 
 
 def all_partitions(storage: Storage) -> list[str]:
@@ -86,8 +78,21 @@ def unreferenced(keys: Iterable[str], refs: Iterable[SegmentRef]) -> Iterator[st
             yield key
 
 
-def _orphans_of(storage: Storage, partition: str) -> Iterator[str]:
+def _orphans_of(storage: Storage, partition: str) -> tuple[list[str], list[str]]:
+    """Segments that no commit names: below the head's next offset, and at or above it."""
+    reader = PartitionReader(storage, partition)
+    # The head comes first: what is committed while we look lies at or above its next offset.
+    head = reader.head()
+    dead: list[str] = []
+    ahead: list[str] = []
     for kind in (layout.EVENTS, layout.QUARANTINE):
-        commits = PartitionReader(storage, partition).commits()
-        refs = (ref for commit in commits for ref in commit.refs(kind))
-        yield from unreferenced(storage.keys(layout.segment_folder(kind, partition)), refs)
+        bound = 0
+        if head is not None:
+            bound = head.next_offset if kind == layout.EVENTS else head.next_quarantine_offset
+        refs = (ref for commit in reader.commits() for ref in commit.refs(kind))
+        for key in unreferenced(storage.keys(layout.segment_folder(kind, partition)), refs):
+            (dead if layout.segment_offset(key) < bound else ahead).append(key)
+    # To the end of the chain before anything goes: damage further on must stop us, too.
+    for _ in reader.commits():
+        continue
+    return dead, ahead

@@ -103,3 +103,8 @@ def segment_hash(name: str) -> str | None:
     """The start of the SHA-256 that a segment's file name carries; None if it is no such name."""
     found = _SEGMENT.fullmatch(name)
     return None if found is None else found.group(2)
+
+
+def segment_offset(key: str) -> int:
+    """The first offset that a segment's name carries."""
+    return int(key.rpartition("/")[2].split("-")[1])

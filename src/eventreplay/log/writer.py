@@ -3,8 +3,7 @@
 The fence (promise P7) is one rule: a commit only ever replaces its own writer's claim, by compare-and-set.
 Opening a writer puts its claim into the slot behind the head, over whatever claim stands there. From then
 on the former writer's claim is gone, so its commit cannot happen; and it holds none for a later slot
-without finding ours. Segments are put while the claim stands, so `gc`, which claims as a writer does,
-never removes a segment that a commit is about to name. See docs/decisions/012.
+without finding ours. See docs/decisions/012.
 """
 
 from __future__ import annotations
@@ -121,7 +120,6 @@ class PartitionWriter:
             LogUnavailableError: the store failed. Whether the commit happened is unknown; calling again
                 with the same arguments, or opening a new writer, finds out and goes on.
             InvalidEventError: the segments do not follow from the head; nothing was written.
-            CorruptLogError: an object of a crashed run stands under a segment's name with other bytes.
         """
         self._see_open()
         commit = self._next(events, rejects, checkpoint)
@@ -214,13 +212,15 @@ class PartitionWriter:
         if found is None:
             raise LogUnavailableError(
                 f"{key} was there and is gone.",
-                hint="Another writer is removing orphans; start again.",
+                hint="Somebody removed it by hand; start again.",
                 key=key,
             )
-        if found != data:
-            raise CorruptLogError(
-                f"{key} is left from a run that did not commit, and its bytes are not what its name says.",
-                hint="The store damaged it. Run `eventreplay log gc`, which removes it, then start again.",
+        # The name carries the content's hash, so other bytes under it are damage: to an object that no
+        # commit names yet. Writing what belongs there is right whoever does it, and however late.
+        if found != data and not self._storage.replace(key, bytes(data), found):
+            raise LogUnavailableError(
+                f"{key} is left damaged by a run that did not commit, and could not be repaired.",
+                hint="Start again; if it stays so, remove this object.",
                 key=key,
             )
 

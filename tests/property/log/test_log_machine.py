@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ PARTITION = "journal"
 COMMITS = 4
 WIDTH = 10
 STEPS_MAX = 10_000
+SEEDS = 150
 
 
 def _encoded(turn: int) -> EncodedSegment:
@@ -112,7 +115,7 @@ class Store:
     def stale(self, _: Actor, __: str) -> list[str]:
         return []
 
-    def commits(self) -> list[dict[str, object]]:
+    def commits(self) -> list[dict[str, Any]]:
         slots = [json.loads(data) for key, data in sorted(self.objects.items()) if key.startswith("commits/")]
         return [slot["commit"] for slot in slots if "commit" in slot]
 
@@ -130,8 +133,12 @@ class Actor:
         self.opening = False
         self.error: BaseException | None = None
         self.done = False
+        self.waits_at = ""
         self._order = ""
-        self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        # Two plain locks, handed to and fro: several times quicker than semaphores.
+        self._go, self._stopped = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._stopped.acquire()
         self._thread = threading.Thread(target=self._run, args=(run,), daemon=True)
         self._thread.start()
         self._stopped.acquire()
@@ -155,6 +162,7 @@ class Actor:
         self._stopped.release()
 
     def call(self, name: str, *args: object) -> object:
+        self.waits_at = name
         self._stopped.release()
         self._go.acquire()
         order = self._order
@@ -248,9 +256,8 @@ def commit(actor: Actor, writer: PartitionWriter, turn: int, retries: int) -> No
             return
 
 
-def collect(actor: Actor, tokens: Iterator[str]) -> None:
-    actor.opening = True  # gc takes over as a writer does
-    Log.open("model", storage=ActorStorage(actor), token_source=lambda: next(tokens)).gc()
+def collect(actor: Actor) -> None:
+    Log.open("model", storage=ActorStorage(actor)).gc()
 
 
 def read(actor: Actor) -> None:
@@ -297,53 +304,48 @@ def finish(store: Store, tokens: Iterator[str]) -> None:
 
 
 EXPECTED = undisturbed()
-ORDERS = st.sampled_from(["go"] * 12 + ["fail before", "fail after", "die before", "die after"])
+
+
+KINDS = ["capture", "capture", "stubborn capture", "stubborn capture", "gc", "reader"]
+CALLS = ["put_new", "put_new", "replace", "replace", "delete", "discard", "end"]
+FATES = ["wait", "wait", "wait", "go", "fail before", "fail after", "die before", "die after"]
 
 
 class LogMachine(RuleBasedStateMachine):
-    """Any number of captures, gc runs and readers, each moved on call by call."""
+    """Captures, gc runs and readers, a few at a time, each moved on to where things can go wrong."""
 
     @initialize()
     def begin(self) -> None:
         self.store = Store()
-        self.actors: list[Actor] = []
+        self.actors: dict[int, Actor] = {}
         self.tokens = (f"token-{number}" for number in itertools.count())
 
-    def _start(self, run: Callable[[Actor], None]) -> None:
-        if len(self.actors) < 4:
-            self.actors.append(Actor(self.store, guarded(run)))
+    @rule(
+        which=st.integers(0, 2),
+        kind=st.sampled_from(KINDS),
+        until=st.sampled_from(CALLS),
+        then=st.sampled_from(FATES),
+    )
+    def move(self, which: int, kind: str, until: str, then: str) -> None:
+        """Start an actor if its place is free; run it to its next call of a name; let that call fare so."""
+        actor = self.actors.get(which)
+        if actor is None:
+            actor = self.actors[which] = Actor(self.store, guarded(self._role(kind)))
+        elif not actor.done:
+            actor.step("go")
+        while not actor.done and actor.waits_at != until:
+            actor.step("go")
+        if not actor.done and then != "wait":
+            actor.step(then)
+        if actor.done:
+            del self.actors[which]
 
-    @rule(retries=st.integers(0, 2))
-    def start_capture(self, retries: int) -> None:
-        self._start(lambda actor: capture(actor, self.tokens, retries=retries))
-
-    @rule()
-    def start_gc(self) -> None:
-        self._start(lambda actor: collect(actor, self.tokens))
-
-    @rule()
-    def start_reader(self) -> None:
-        self._start(read)
-
-    @rule(which=st.integers(0, 3), order=ORDERS)
-    def step(self, which: int, order: str) -> None:
-        if which < len(self.actors):
-            self._step(self.actors[which], order)
-
-    @rule(which=st.integers(0, 3), calls=st.integers(2, 25))
-    def run_on(self, which: int, calls: int) -> None:
-        if which < len(self.actors):
-            actor = self.actors[which]
-            for _ in range(calls):
-                if not actor.done:
-                    self._step(actor, "go")
-
-    def _step(self, actor: Actor, order: str) -> None:
-        try:
-            if not actor.done:
-                actor.step(order)
-        finally:
-            self.actors = [actor for actor in self.actors if not actor.done]
+    def _role(self, kind: str) -> Callable[[Actor], None]:
+        if kind == "gc":
+            return collect
+        if kind == "reader":
+            return read
+        return lambda actor: capture(actor, self.tokens, retries=3 if kind.startswith("stubborn") else 0)
 
     @invariant()
     def every_commit_is_the_right_one(self) -> None:
@@ -353,22 +355,25 @@ class LogMachine(RuleBasedStateMachine):
         commits = self.store.commits()
         assert self.store.acknowledged <= len(commits)
         for key, data in self.store.objects.items():
-            if not (key.startswith("commits/") and "claim" in json.loads(data)):
-                assert data == EXPECTED[key]
+            assert data == EXPECTED.get(key) or (key.startswith("commits/") and "claim" in json.loads(data))
 
     def teardown(self) -> None:
         if not hasattr(self, "store"):
             return
-        for actor in self.actors:
+        for actor in self.actors.values():
             while not actor.done:
                 actor.step("die before")
         finish(self.store, self.tokens)
+        # A capture that opened a moment before another one was through may have died with its claim
+        # behind the end. It is no part of the log; the next writer replaces it.
+        behind = self.store.objects.pop(f"commits/{PARTITION}/{COMMITS + 1:020d}.json", None)
+        assert behind is None or "claim" in json.loads(behind)
         assert self.store.objects == EXPECTED
 
 
 LogMachine.TestCase.settings = settings(
-    max_examples=150,
-    stateful_step_count=60,
+    max_examples=25,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -378,3 +383,17 @@ TestLogMachine = LogMachine.TestCase
 def test_the_undisturbed_history_is_what_the_machine_believes() -> None:
     kinds = sorted(key.split("/")[0] for key in EXPECTED)
     assert kinds == ["commits"] * COMMITS + ["events"] * COMMITS + ["format.json"]
+
+
+def test_seeded_interleavings() -> None:
+    """The machine again without its engine: many more schedules in the same time, the same ones each run."""
+    for seed in range(SEEDS):
+        chance = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        machine = LogMachine()
+        machine.begin()
+        for _ in range(40):
+            machine.move(
+                chance.randrange(3), chance.choice(KINDS), chance.choice(CALLS), chance.choice(FATES)
+            )
+            machine.every_commit_is_the_right_one()
+        machine.teardown()

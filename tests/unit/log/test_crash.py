@@ -50,7 +50,7 @@ class MortalOs:
         if self.left < 0 and not self._effect:
             self._die()
         # A sync proves nothing in a test that keeps the machine running, and costs milliseconds.
-        result = None if name == "fsync" else real(*args)
+        result: Any = None if name == "fsync" else real(*args)
         if name == "open":
             self._open.add(result)
         if self.left < 0:

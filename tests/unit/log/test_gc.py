@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from attrs import evolve
 
-from eventreplay.errors import CorruptLogError, FenceError
+from eventreplay.errors import CorruptLogError
 from eventreplay.event import Checkpoint
 from eventreplay.log import Log, encode_events, encode_rejects, layout
 from eventreplay.log.gc import unreferenced
-from tests.unit.log.doubles import MemoryLog
+from tests.unit.log.doubles import Faulty, MemoryLog
 
 Build = Callable[[int, int], pa.RecordBatch]
 At = Callable[[int], Checkpoint]
@@ -29,59 +29,74 @@ def fill(log: Log, events: Build, rejects: Build, at: At) -> None:
             )
 
 
-def test_only_what_no_commit_names_goes(memory: MemoryLog, events: Build, rejects: Build, at: At) -> None:
+def test_only_what_no_commit_can_ever_name_goes(
+    memory: MemoryLog, events: Build, rejects: Build, at: At
+) -> None:
     fill(memory.log, events, rejects, at)
     before = memory.files()
-    orphans = [
+    dead = [
         EVENTS + encode_events(events(50, 1), 0).ref.key,
-        EVENTS + encode_events(events(50, 1), 3).ref.key,
+        EVENTS + encode_events(events(50, 1), 5).ref.key,
+        QUARANTINE + encode_rejects(rejects(50, 1), 2).ref.key,
+    ]
+    ahead = [
+        EVENTS + encode_events(events(50, 1), 6).ref.key,
         EVENTS + encode_events(events(50, 1), 99).ref.key,
         QUARANTINE + encode_rejects(rejects(50, 1), 3).ref.key,
     ]
-    for key in orphans:
+    for key in (*dead, *ahead):
         memory.put(key, b"of a crash")
     memory.put(EVENTS + "_SUCCESS", b"of another program")
-    assert memory.log.gc(dry_run=True).orphans == tuple(sorted(orphans))
-    assert set(memory.files()) == {*before, *orphans, EVENTS + "_SUCCESS"}
-    assert memory.log.gc().orphans == tuple(sorted(orphans))
-    memory.drop(EVENTS + "_SUCCESS")
-    left = memory.files()
-    claims = set(left) - set(before)  # this store has no conditional delete, so gc's own claim stays
-    assert claims == {layout.commit_key("journal", 4)}
-    assert {key: left[key] for key in before} == before
-    assert memory.log.gc().orphans == ()
+    for dry_run in (True, False):
+        report = memory.log.gc(dry_run=dry_run)
+        assert (report.orphans, report.ahead, report.staging) == (tuple(dead), tuple(ahead), ())
+        assert set(memory.files()) == {*before, *ahead, EVENTS + "_SUCCESS", *(dead if dry_run else ())}
+    assert {key: memory.files()[key] for key in before} == before
     assert memory.log.check().ok
 
 
-def test_orphans_of_a_partition_without_a_commit(memory: MemoryLog, events: Build) -> None:
+def test_a_partition_without_a_commit_has_nothing_dead(memory: MemoryLog, events: Build) -> None:
     key = EVENTS + encode_events(events(0, 1), 0).ref.key
     memory.put(layout.FORMAT_KEY, layout.FORMAT_BYTES)
     memory.put(key, b"of a crash")
     assert [note.kind for note in memory.log.check().notes] == ["orphan"]
-    assert memory.log.gc().orphans == (key,)
-    assert key not in memory.files()
+    assert memory.log.gc().ahead == (key,)
+    assert key in memory.files()
 
 
-def test_a_live_writer_is_fenced_rather_than_damaged(
+def test_a_live_writer_is_neither_fenced_nor_damaged(
     memory: MemoryLog, events: Build, rejects: Build, at: At
 ) -> None:
     fill(memory.log, events, rejects, at)
     writer = memory.log.writer("journal")
     segment = encode_events(events(9, 1), 6)
-    memory.put(EVENTS + segment.ref.key, bytes(segment.data))  # as if it stood between its two steps
-    assert memory.log.gc().orphans == (EVENTS + segment.ref.key,)
-    with pytest.raises(FenceError):
-        writer.commit([segment], [], at(9))
+    memory.put(EVENTS + segment.ref.key, bytes(segment.data))  # it stands between its two steps
+    assert memory.log.gc().ahead == (EVENTS + segment.ref.key,)
+    writer.commit([segment], [], at(9))
     assert memory.log.check().ok
 
 
-def test_where_there_is_nothing_to_remove_no_writer_is_disturbed(
+def test_what_is_committed_while_gc_looks_is_not_taken_for_dead(
     memory: MemoryLog, events: Build, rejects: Build, at: At
 ) -> None:
+    """At whichever call a writer gets on: what it commits stays."""
     fill(memory.log, events, rejects, at)
-    writer = memory.log.writer("journal")
-    assert memory.log.gc().orphans == ()
-    writer.commit([encode_events(events(9, 1), 6)], [], at(9))
+    stale = EVENTS + encode_events(events(50, 1), 1).ref.key
+    for call in range(30):
+        memory.put(stale, b"of a crash")
+        faulty = Faulty(memory.storage)
+
+        def get_on(_: str, __: str, call: int = call, faulty: Faulty = faulty) -> None:
+            if len(faulty.calls) == call:
+                with memory.log.writer("journal") as writer:
+                    offset = writer.next_offset
+                    position = 10 + offset
+                    writer.commit([encode_events(events(position, 1), offset)], [], at(position))
+
+        faulty.before = get_on
+        assert Log.open("memory", storage=faulty).gc().orphans == (stale,)
+        assert memory.log.check().ok
+        assert stale not in memory.files()
 
 
 def test_a_damaged_chain_keeps_everything(memory: MemoryLog, events: Build, rejects: Build, at: At) -> None:

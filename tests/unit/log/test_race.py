@@ -20,7 +20,8 @@ root, name, commits = sys.argv[1], sys.argv[2], int(sys.argv[3])
 moment = datetime(2026, 1, 1, tzinfo=UTC)
 
 def rows(turn):
-    return Batch.from_events([Event(event_id=f"{name}-{turn}", event_type="t", payload=b"p", occurred_at=moment)])
+    event = Event(event_id=f"{name}-{turn}", event_type="t", payload=b"p", occurred_at=moment)
+    return Batch.from_events([event])
 
 segments = rows(0).events  # everything heavy is loaded before the start signal
 encode_events(segments, 0)
@@ -75,7 +76,10 @@ def test_one_wins_and_the_other_is_fenced(tmp_path: Path) -> None:
         lines = [heard(first) for _ in range(5)]
         assert lines == ["opened", *(f"done first-{turn}" for turn in range(4))]
         go(second)
-        told = [[*lines, *first.communicate(timeout=120)[0].split()], second.communicate(timeout=120)[0].split()]
+        told = [
+            [*lines, *first.communicate(timeout=120)[0].split()],
+            second.communicate(timeout=120)[0].split(),
+        ]
     finally:
         for racer in racers:
             racer.kill()
