@@ -148,14 +148,15 @@ def test_a_second_writer_fences_the_first_at_once_and_for_good(
 def test_a_fenced_writer_stays_fenced_when_the_other_is_gone(tmp_path: Path, events: Build, at: At) -> None:
     log = Log.open(tmp_path)  # a folder can take a claim back, so that the slot is free again
     first = log.writer("journal")
+    first.commit([encode_events(events(0, 1), 0)], [], at(0))
     second = log.writer("journal")
     with pytest.raises(FenceError):
-        first.commit([encode_events(events(0, 1), 0)], [], at(0))
+        first.commit([encode_events(events(1, 1), 1)], [], at(1))
     second.close()
-    assert not list((tmp_path / "commits" / "journal").iterdir())
+    assert len(list((tmp_path / "commits" / "journal").iterdir())) == 1
     with pytest.raises(FenceError):
-        first.commit([encode_events(events(0, 1), 0)], [], at(0))
-    assert log.reader("journal").head() is None
+        first.commit([encode_events(events(1, 1), 1)], [], at(1))
+    assert [commit.number for commit in log.reader("journal").commits()] == [1]
 
 
 def test_a_writer_that_has_not_committed_is_fenced_too(memory: MemoryLog, events: Build, at: At) -> None:
