@@ -81,7 +81,8 @@ def test_many_differences_are_counted_not_listed(ledger: Path, warehouse: duckdb
 def test_the_logs_counts_are_compared(ledger: Path, warehouse: duckdb.DuckDBPyConnection) -> None:
     warehouse.execute("CREATE SCHEMA RAW").fetchall()
     warehouse.execute(
-        "CREATE TABLE RAW.EVENTS(event_id VARCHAR, payload_sha256 BLOB, log_partition VARCHAR, log_offset BIGINT)"
+        "CREATE TABLE RAW.EVENTS"
+        "(event_id VARCHAR, payload_sha256 BLOB, log_partition VARCHAR, log_offset BIGINT)"
     ).fetchall()
     warehouse.execute("CREATE TABLE RAW.QUARANTINE(stage VARCHAR)").fetchall()
     assert {each.table for each in compare(ledger, warehouse)} == {"RAW.EVENTS", "RAW.QUARANTINE"}
