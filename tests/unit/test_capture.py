@@ -8,8 +8,9 @@ import pytest
 
 from eventreplay.admission import AdmissionLimits
 from eventreplay.capture import CaptureOptions, QueueOptions, capture, capture_queue
-from eventreplay.errors import ConfigError, EpochError, FenceError
-from eventreplay.event import Event
+from eventreplay.cutting import cut
+from eventreplay.errors import ConfigError, EpochError, FenceError, InvalidEventError
+from eventreplay.event import Event, Position
 from eventreplay.interfaces import Delivery
 from eventreplay.log import Log, Storage
 from eventreplay.testing import (
@@ -53,7 +54,10 @@ def wide(positions: int, **how: int) -> CaptureOptions:
 
 def spans(log: Log, partition: str = "journal") -> list[list[tuple[int | None, int | None]]]:
     """First and last source position of each segment, by commit."""
-    return [[(ref.first_position, ref.last_position) for ref in commit.segments] for commit in log.reader(partition).commits()]
+    return [
+        [(ref.first_position, ref.last_position) for ref in commit.segments]
+        for commit in log.reader(partition).commits()
+    ]
 
 
 class TestCapture:
@@ -69,7 +73,23 @@ class TestCapture:
     def test_bytes_arrive_as_they_were_and_nothing_is_dropped(self, log: Log) -> None:
         capture(source(history("event", "nameless", "refused")), log, "journal")
         assert logged_events(log) == [(0, 0, "event-0", b"payload 0")]
-        assert logged_rejects(log) == [(0, 1, "event_id_missing", b"payload 1"), (1, 2, "line_malformed", b"payload 2")]
+        assert logged_rejects(log) == [
+            (0, 1, "event_id_missing", b"payload 1"),
+            (1, 2, "line_malformed", b"payload 2"),
+        ]
+
+    def test_payloads_are_never_written_again(self, log: Log) -> None:
+        """Neither JSON that a parser would write otherwise, nor protobuf whose fields stand in an odd order."""
+        odd = [
+            b'{"b": 1, "a": 1.10, "a": 1e2}\n',
+            b"{}",
+            b"\x12\x01b\x0a\x01a",
+            b"\x80\x80\x00",
+            b"\xff\x00",
+            b"",
+        ]
+        capture(source([Record("event", at, payload) for at, payload in enumerate(odd)]), log, "journal")
+        assert [row[3] for row in logged_events(log)] == odd
 
     def test_position_zero_is_a_position(self, log: Log) -> None:
         """One event, at 0: it is captured, and then it is known to be captured."""
@@ -78,6 +98,16 @@ class TestCapture:
         assert (again.received, again.position, again.commits) == (0, 0, 0)
         assert capture(source(events(2)), log, "journal").received == 1
         assert [row[1] for row in logged_events(log)] == [0, 1]
+
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_position_zero_is_not_taken_a_second_time(self, after: int) -> None:
+        """A source that goes back behind the checkpoint is refused before anything of it is encoded."""
+        again = [next(source(events(after + 1)).read(None, Position(after)))]
+        pieces = cut(
+            again, after=after, upto=9, segment_positions=4, segment_bytes_max=100, limits=AdmissionLimits()
+        )
+        with pytest.raises(InvalidEventError, match="do not ascend"):
+            next(pieces)
 
     def test_up_to_position_zero_means_the_first_event_only(self, log: Log) -> None:
         assert capture(source(events(3)), log, "journal", upto=0).received == 1
@@ -155,7 +185,9 @@ class TestCapture:
     def test_limits_of_one_event_refuse_it_and_no_other(self, log: Log) -> None:
         large = Record("event", 1, b"x" * 50)
         options = CaptureOptions(limits=AdmissionLimits(payload_bytes_max=49))
-        receipt = capture(source([events(1)[0], large, *history("event", first=2)]), log, "journal", options=options)
+        receipt = capture(
+            source([events(1)[0], large, *history("event", first=2)]), log, "journal", options=options
+        )
         assert (receipt.logged, receipt.quarantined) == (2, 1)
         assert logged_rejects(log) == [(0, 1, "payload_too_large", b"x" * 50)]
 
@@ -169,7 +201,9 @@ class TestCapture:
 class Recorded(MemoryQueue):
     """Says in which order things happened to it."""
 
-    def __init__(self, broker: MemoryBroker, clock: ManualSeconds, happened: list[str], rows: int = 1) -> None:
+    def __init__(
+        self, broker: MemoryBroker, clock: ManualSeconds, happened: list[str], rows: int = 1
+    ) -> None:
         super().__init__(broker, delivery_rows_max=rows, advance=clock.advance)
         self._happened = happened
 
@@ -278,7 +312,10 @@ class TestCaptureQueue:
     ) -> None:
         publish(broker, events(5))
         queue = MemoryQueue(broker, delivery_rows_max=1, advance=clock.advance)
-        assert capture_queue(queue, log, "live-0", clock=clock, options=QueueOptions(idle_end_s=0.0)).received == 5
+        assert (
+            capture_queue(queue, log, "live-0", clock=clock, options=QueueOptions(idle_end_s=0.0)).received
+            == 5
+        )
 
     def test_poison_goes_to_the_quarantine_is_settled_and_does_not_come_again(
         self, log: Log, broker: MemoryBroker, clock: ManualSeconds
@@ -309,7 +346,9 @@ class TestCaptureQueue:
         publish(broker, events(1))
         capture_queue(MemoryQueue(broker, advance=clock.advance), log, "live-0", clock=clock)
         with pytest.raises(EpochError, match="'memory-queue'"):
-            capture_queue(MemoryQueue(broker, name="other", advance=clock.advance), log, "live-0", clock=clock)
+            capture_queue(
+                MemoryQueue(broker, name="other", advance=clock.advance), log, "live-0", clock=clock
+            )
 
 
 def test_a_run_that_finds_nothing_to_do_leaves_nothing(tmp_path: Path) -> None:

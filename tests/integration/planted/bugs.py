@@ -1,0 +1,230 @@
+"""Bugs that somebody could write tomorrow, and the tests that must turn red if he does."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen
+class Bug:
+    """One way to break a promise.
+
+    Attributes:
+        name: what is wrong.
+        file: in the project.
+        edits: old text, which stands in the file exactly once, and what it is replaced by.
+        tests: as pytest takes them; at least one of them must fail.
+    """
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+
+
+CAPTURE = "tests/unit/test_capture.py::TestCapture"
+QUEUE = "tests/unit/test_capture.py::TestCaptureQueue"
+REPLAY = "tests/unit/test_replay.py"
+DELIVERIES = "dbt/models/staging/events/stg_events__deliveries.sql"
+STAGING = "tests/integration/planted/test_staging_sql.py"
+
+BUGS = (
+    Bug(
+        "log: commit before its segments",
+        "src/eventreplay/log/writer.py",
+        (("            self._claim_next(key, claim)\n", "            self._claim_next(key, claim)\n        self._put_commit(key, claim, data)\n"),),
+        ("tests/property/test_capture_stateful.py", "tests/unit/log/test_crash.py"),
+    ),
+    Bug(
+        "replay: checkpoint committed before the rest of the data",
+        "src/eventreplay/replay.py",
+        (
+            ("        if not task.last:\n            continue\n        _balance(task.commit, loaded, quarantined)\n", ""),
+        ),
+        (f"{REPLAY}::test_rows_quarantine_and_checkpoint_become_visible_together",),
+    ),
+    Bug(
+        "replay: quarantine outside the transaction",
+        "src/eventreplay/replay.py",
+        (
+            ("    loaded = quarantined = 0\n    for task, result in decoded:\n", "    late = []\n    loaded = quarantined = 0\n    for task, result in decoded:\n"),
+            ("                sink.quarantine(chunk.refused)\n", "                late.append(chunk.refused)\n"),
+            (
+                "        sink.commit(checkpoint, expected=known)\n",
+                "        sink.commit(checkpoint, expected=known)\n        while late:\n            sink.quarantine(late.pop(0))\n",
+            ),
+        ),
+        (f"{REPLAY}::test_rows_quarantine_and_checkpoint_become_visible_together",),
+    ),
+    Bug(
+        "staging: deduplicated by position, not by id",
+        DELIVERIES,
+        (
+            ("row_number() over (partition by event_id order by", "row_number() over (partition by log_partition, log_offset order by"),
+        ),
+        (STAGING,),
+    ),
+    Bug(
+        "staging: the second payload of a conflicting id wins",
+        DELIVERIES,
+        (
+            (
+                "partition by event_id order by log_partition, log_offset) as delivery_number",
+                "partition by event_id order by log_partition desc, log_offset desc) as delivery_number",
+            ),
+        ),
+        (STAGING,),
+    ),
+    Bug(
+        "staging: what comes late is dropped by a high-water mark",
+        DELIVERIES,
+        (
+            (
+                "where known_groups.row_count is null or known_groups.row_count <> raw_groups.row_count",
+                "where raw_groups.inserted_at > (select max(inserted_at) from {{ this }})",
+            ),
+        ),
+        (STAGING,),
+    ),
+    Bug(
+        "capture: position 0 taken for none",
+        "src/eventreplay/capture.py",
+        (("    if end is None or (", "    if not end or ("),),
+        (f"{CAPTURE}::test_position_zero_is_a_position",),
+    ),
+    Bug(
+        "capture: a checkpoint at position 0 taken for none",
+        "src/eventreplay/cutting.py",
+        (("last = -1 if after is None else after", "last = after or -1"),),
+        (f"{CAPTURE}::test_position_zero_is_not_taken_a_second_time",),
+    ),
+    Bug(
+        "decimals: the ambient context rounds",
+        "src/eventreplay/codecs/decimals.py",
+        (
+            (
+                "    number = int(kept) * 10 ** (power + scale)\n",
+                '    number = int(__import__("decimal").Decimal(kept.decode()).scaleb(power + scale))\n',
+            ),
+        ),
+        ("tests/unit/codecs/test_decimals.py", "tests/property/codecs/test_decimals.py::test_text_ignores_the_ambient_context"),
+    ),
+    Bug(
+        "decimals: money as a float",
+        "src/eventreplay/codecs/decimals.py",
+        (
+            (
+                "    number = int(kept) * 10 ** (power + scale)\n",
+                '    number = int(float(f"{kept.decode()}e{power}") * 10**scale)\n',
+            ),
+        ),
+        ("tests/unit/codecs/test_decimals.py",),
+    ),
+    Bug(
+        "cutting: segments end where batches end",
+        "src/eventreplay/cutting.py",
+        (
+            (
+                "            if closed is not None:\n                yield closed\n",
+                "            if closed is not None:\n                yield closed\n        if not piece.empty:\n            yield piece.close(last)\n",
+            ),
+        ),
+        (f"{CAPTURE}::test_segments_keep_to_aligned_ranges_whatever_carried_the_events", "tests/property/test_cutting.py"),
+    ),
+    Bug(
+        "admission: JSON payloads written again",
+        "src/eventreplay/admission.py",
+        (
+            (
+                "    events, unreadable = _repair_text(batch.events)\n",
+                "    import json\n"
+                "    at = batch.events.schema.get_field_index('payload')\n"
+                "    again = [json.dumps(json.loads(p)).encode() if (p or b'').startswith(b'{') else p\n"
+                "             for p in batch.events.column(at).to_pylist()]\n"
+                "    batch = Batch(batch.events.set_column(at, 'payload', pa.array(again, pa.binary())), batch.rejected)\n"
+                "    events, unreadable = _repair_text(batch.events)\n",
+            ),
+        ),
+        (f"{CAPTURE}::test_payloads_are_never_written_again",),
+    ),
+    Bug(
+        "admission: what the source rejected is dropped",
+        "src/eventreplay/admission.py",
+        (("rejects = _no_rejects() if batch.rejected is None else batch.rejected", "rejects = _no_rejects()"),),
+        (f"{CAPTURE}::test_bytes_arrive_as_they_were_and_nothing_is_dropped", "tests/property/test_capture_stateful.py"),
+    ),
+    Bug(
+        "admission: what it refuses is dropped",
+        "src/eventreplay/admission.py",
+        (("    return Admitted(events.filter(pa.array(~refused)), rejects)", "    return Admitted(events.filter(pa.array(~refused)), _no_rejects())"),),
+        (f"{CAPTURE}::test_bytes_arrive_as_they_were_and_nothing_is_dropped",),
+    ),
+    Bug(
+        "replay: decode failures swallowed",
+        "src/eventreplay/replay.py",
+        (
+            ("                sink.quarantine(chunk.refused)\n", "                pass\n"),
+        ),
+        (f"{REPLAY}::test_every_record_of_the_log_is_loaded_or_quarantined_and_the_receipt_says_so",),
+    ),
+    Bug(
+        "replay: only the partition at hand is held against the codec",
+        "src/eventreplay/replay.py",
+        (("    total -= sum(resume(reader).loaded_rows for reader in readers)\n", ""),),
+        (f"{REPLAY}::test_another_codec_is_refused_before_a_row_of_any_partition",),
+    ),
+    Bug(
+        "replay: expected checkpoint not compared",
+        "src/eventreplay/sinks/duckdb.py",
+        (("                if found == expected:\n", "                expected = found\n                if found == expected:\n"),),
+        ("tests/unit/sinks/test_duckdb_suite.py::TestDuckDBSink::test_interleaved_writers_one_wins",),
+    ),
+    Bug(
+        "log: the fence is ignored",
+        "src/eventreplay/log/writer.py",
+        (
+            ("        if found != data or not self._unknown:\n            self._fence(found)\n", "        self._storage.replace(key, data, found or b'')\n"),
+            ("            if found != claim:\n                self._fence(found)\n        self._claimed = True\n", "        self._claimed = True\n"),
+        ),
+        (f"{CAPTURE}::test_who_lost_the_partition_writes_nothing_more", "tests/property/test_capture_stateful.py"),
+    ),
+    Bug(
+        "log: hashes not checked when segments are read",
+        "src/eventreplay/log/segment.py",
+        (("    if hashlib.sha256(data).hexdigest() != ref.sha256:\n", "    if len(data) < 0:\n"),),
+        (f"{REPLAY}::test_bytes_that_are_not_the_committed_ones_are_never_loaded", "tests/unit/log/test_reader.py"),
+    ),
+    Bug(
+        "log: a put overwrites what is there",
+        "src/eventreplay/log/folder.py",
+        (
+            ("            created = not path.exists() and self._staged_into(", "            created = self._staged_into("),
+            ("        os.link(staged, path)\n", "        os.replace(staged, path)\n"),
+        ),
+        ("tests/unit/log/test_storage.py",),
+    ),
+    Bug(
+        "queue: acknowledged before the commit",
+        "src/eventreplay/capture.py",
+        (
+            (
+                "    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]\n",
+                "    for delivery in held.deliveries:\n        queue.settle(delivery)\n"
+                "    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]\n",
+            ),
+        ),
+        (f"{QUEUE}::test_wherever_it_dies_what_is_not_in_the_log_is_not_settled", "tests/property/test_capture_queue_stateful.py"),
+    ),
+    Bug(
+        "queue: ends as idle while it is busy",
+        "src/eventreplay/capture.py",
+        (("                delivery is None and options.idle_end_s", "                options.idle_end_s"),),
+        (f"{QUEUE}::test_an_idle_limit_of_zero_still_empties_the_queue",),
+    ),
+    Bug(
+        "sink: moments moved by the machine's time zone",
+        "src/eventreplay/sinks/duckdb.py",
+        (('        return column.view(pa.timestamp("us"))\n', "        return column\n"),),
+        ("tests/integration/test_determinism.py::test_the_same_log_and_the_same_rows_in_every_way[0-Pacific/Apia-tr_TR.UTF-8]",),
+    ),
+)  # fmt: skip
