@@ -34,6 +34,7 @@ _FIXED_BYTES = {
     Kind.TYPE_SFIXED64: 8,
     Kind.TYPE_DOUBLE: 8,
 }
+_ZIGZAG = (Kind.TYPE_SINT32, Kind.TYPE_SINT64)
 _TEXTS = (Kind.TYPE_STRING, Kind.TYPE_BYTES)
 
 
@@ -163,10 +164,14 @@ def _numbers(array: pa.Array) -> npt.NDArray[np.int64]:
     return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
+def _zigzag(values: Integers) -> npt.NDArray[np.uint64]:
+    wide = values.astype(np.int64)
+    return ((wide << 1) ^ (wide >> 63)).view(np.uint64)
+
+
 def _integers(values: npt.NDArray[np.int64], code: int) -> Sizes:
-    if code in (Kind.TYPE_SINT32, Kind.TYPE_SINT64):
-        wide = values.astype(np.int64)
-        return _varints(((wide << 1) ^ (wide >> 63)).view(np.uint64))
+    if code in _ZIGZAG:
+        return _varints(_zigzag(values))
     sizes = _varints(values)
     if code in _NEGATIVE_BYTES and len(values) and values.min() < 0:
         sizes[values < 0] = _NEGATIVE_BYTES[code]
@@ -260,9 +265,7 @@ def _sum_scalars(field: Field, array: pa.Array, code: int, tag: int) -> _Sum | N
         if not field.optional:
             there = int(np.count_nonzero(_not_default(field, array)))
         return _Sum(there * size, size)
-    values = _numbers(array)
-    if code in (Kind.TYPE_SINT32, Kind.TYPE_SINT64):
-        return None
+    values = _zigzag(_numbers(array)) if code in _ZIGZAG else _numbers(array)
     if len(values) and int(values.min()) < 0:
         return None
     count, more, longest = _spread(values)

@@ -21,7 +21,16 @@ from google.protobuf.message import DecodeError
 from tests.unit.codecs.kitchen import CARRIERS
 
 NARROW = {Kind.TYPE_INT32, Kind.TYPE_SINT32, Kind.TYPE_SFIXED32, Kind.TYPE_UINT32, Kind.TYPE_FIXED32}
-DIGITS = {f".{name}": digits or (28, 9) for name, (_, digits) in CARRIERS.items()}
+DIGITS = {
+    **{f"kitchen.Sink.{name}": digits or (28, 9) for name, (_, digits) in CARRIERS.items()},
+    **{f"kitchen.Sink.{name}_list": digits or (28, 9) for name, (_, digits) in CARRIERS.items()},
+    "sportscards.orders.v1.OrderLine.unit_price": (19, 4),
+    "sportscards.orders.v1.OrderLine.discount": (19, 4),
+    "sportscards.orders.v1.OrderLine.tax": (28, 9),
+    "sportscards.orders.v1.OrderPaid.amount": (28, 9),
+    "sportscards.orders.v2.OrderPlaced.shipping_fee": (19, 4),
+    "sportscards.orders.v2.OrderPlaced.insured_value": (38, 18),
+}
 EXPONENT_MAX = 256
 TEXT_BYTES_MAX = 256
 
@@ -63,7 +72,7 @@ def _message(message: Any, path: Any, items: Any, broken: Any) -> Iterator[str]:
             yield "]"
         elif field.has_presence and not message.HasField(field.name):
             yield "null"
-        elif _digits(field) and value == "" and not field.has_presence:
+        elif field.full_name in DIGITS and value == "" and not field.has_presence:
             yield "null"  # text without presence: nothing tells an empty one from an unset one
         else:
             yield from _value(field, value, here, items, broken)
@@ -80,7 +89,7 @@ def _map(field: Any, value: Any, path: Any, items: Any, broken: Any) -> Iterator
 
 
 def _value(field: Any, value: Any, path: Any, items: Any, broken: Any) -> Iterator[str]:
-    digits = _digits(field)
+    digits = DIGITS.get(field.full_name)
     name = None if field.message_type is None else field.message_type.full_name
     try:
         if digits is not None:
@@ -93,12 +102,6 @@ def _value(field: Any, value: Any, path: Any, items: Any, broken: Any) -> Iterat
             yield _scalar(field, value)
     except BrokenError as error:
         broken.append((path, items, error.code))
-
-
-def _digits(field: Any) -> tuple[int, int] | None:
-    if field.containing_type.full_name != "kitchen.Sink":
-        return None
-    return DIGITS.get("." + field.name.removesuffix("_list"))
 
 
 def _scalar(field: Any, value: Any) -> str:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from eventreplay.codecs.protobuf import ProtobufCodec
 from tests.property.codecs.model import expected, same
 from tests.property.codecs.payloads import bent, message
-from tests.unit.codecs.kitchen import KITCHEN, PART, kitchen, official
+from tests.unit.codecs.kitchen import EITHER, KITCHEN, PART, PLAIN, kitchen, official
 
 ORDER = "sportscards.orders.v2.OrderPlaced"
+PAID = "sportscards.orders.v1.OrderPaid"
 CODEC = ProtobufCodec(kitchen())
 
 
@@ -33,8 +34,8 @@ def decoded(
     return texts
 
 
-@pytest.mark.parametrize("type_name", [KITCHEN, PART])
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("type_name", [KITCHEN, PART, PLAIN, EITHER, ORDER, PAID])
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), mess=st.booleans())
 def test_same_values_or_quarantined(type_name: str, seed: int, *, mess: bool) -> None:
     of, random = official(type_name), Random(seed)  # noqa: S311 (a test's dice, not a secret)

@@ -13,6 +13,8 @@ from eventreplay.demo.schemas import load
 
 KITCHEN = "kitchen.Sink"
 PART = "kitchen.Part"
+PLAIN = "kitchen.Plain"
+EITHER = "kitchen.Either"
 
 SCALARS = (
     "double",
@@ -88,6 +90,7 @@ def _file() -> Any:
     _add(part, "size", 2, "sint32", label="optional")
     _add(part, "numbers", 3, "int32", label="repeated")
     _add(part, "at", 4, ".google.protobuf.Timestamp")
+    _simple(file)
     sink = file.message_type.add(name="Sink")
     for at, kind in enumerate(SCALARS):
         _add(sink, f"one_{kind}", 1 + at, kind)
@@ -115,6 +118,27 @@ def _file() -> Any:
         _add(sink, f"{name}_list", 2100 + at, kind, label="repeated", digits=digits)
     _synthetic_last(sink)
     return file
+
+
+def _simple(file: Any) -> None:
+    """Messages without lists of numbers and maps: most of what is sent looks like one of these."""
+    plain = file.message_type.add(name="Plain")
+    for at, kind in enumerate(SCALARS):
+        _add(plain, f"one_{kind}", 1 + at, kind)
+        _add(plain, f"maybe_{kind}", 31 + at, kind, label="optional")
+    _add(plain, "texts", 61, "string", label="repeated")
+    _add(plain, "color", 62, ".kitchen.Color")
+    _add(plain, "at", 63, ".google.protobuf.Timestamp")
+    _add(plain, "moments", 64, ".google.protobuf.Timestamp", label="repeated")
+    either = file.message_type.add(name="Either")
+    either.oneof_decl.add(name="choice")
+    for name, number, kind in (
+        ("left", 1, "string"),
+        ("right", 2, "int64"),
+        ("at", 3, ".google.protobuf.Timestamp"),
+    ):
+        _add(either, name, number, kind)
+        either.field[-1].oneof_index = 0
 
 
 def _synthetic_last(message: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from eventreplay.codecs.protobuf import ProtobufCodec
 from tests.property.codecs.model import expected, same
 from tests.unit.codecs.events import of_type, outcome
-from tests.unit.codecs.kitchen import KITCHEN, PART, kitchen, official
+from tests.unit.codecs.kitchen import EITHER, KITCHEN, PART, kitchen, official
 
 CODEC = ProtobufCodec(kitchen())
 
@@ -70,8 +70,17 @@ SMALL = {
     "100 groups": b"\x2b" * 100 + b"\x2c" * 100,
     "101 groups": b"\x2b" * 101 + b"\x2c" * 101,
 }
+CHOICE = {
+    "both members": b"\x0a\x01a\x10\x05",
+    "both members, the other way round": b"\x10\x05\x0a\x01a",
+    "a member twice": b"\x10\x05\x10\x06",
+    "a message, then a number": b"\x1a\x02\x08\x05\x10\x05",
+    "a number, then a message": b"\x10\x05\x1a\x02\x08\x05",
+    "a message twice": b"\x1a\x02\x08\x05\x1a\x02\x10\x06",
+}
 CASES = [(KITCHEN, name, payload) for name, payload in SINK.items()]
 CASES += [(PART, name, payload) for name, payload in SMALL.items()]
+CASES += [(EITHER, name, payload) for name, payload in CHOICE.items()]
 
 
 @pytest.mark.parametrize(
