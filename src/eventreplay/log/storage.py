@@ -236,11 +236,7 @@ def _driver_errors(verb: str, label: str, key: str) -> Iterator[None]:
             key=key,
         ) from error
     except FileNotFoundError as error:
-        raise LogError(
-            f"The store cannot {verb} {where}: its bucket does not exist.",
-            hint="Create the bucket, or correct the log's URL.",
-            key=key,
-        ) from error
+        raise _no_bucket(verb, where, key) from error
     except (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError, NotImplementedError) as error:
         raise LogError(
             f"The store cannot {verb} {where}.",
@@ -248,8 +244,19 @@ def _driver_errors(verb: str, label: str, key: str) -> Iterator[None]:
             key=key,
         ) from error
     except (BaseError, OSError) as error:
+        # Listing a bucket that is not there is a generic failure to the driver.
+        if "NoSuchBucket" in str(error):
+            raise _no_bucket(verb, where, key) from error
         raise LogUnavailableError(
             f"The store did not answer to {verb} {where}.",
             hint="Check the network and the endpoint; starting again resumes where the log ends.",
             key=key,
         ) from error
+
+
+def _no_bucket(verb: str, where: str, key: str) -> LogError:
+    return LogError(
+        f"The store cannot {verb} {where}: its bucket does not exist.",
+        hint="Create the bucket, or correct the log's URL.",
+        key=key,
+    )

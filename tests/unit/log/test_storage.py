@@ -332,6 +332,7 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
         (PermissionDeniedError("403 secret"), LogError, "permission denied"),
         (GenericError("503 secret"), LogUnavailableError, "did not answer"),
         (FileNotFoundError("no bucket"), LogError, "does not exist"),
+        (GenericError("404 <Code>NoSuchBucket</Code> secret"), LogError, "does not exist"),
         (TimeoutError("slow"), LogUnavailableError, "did not answer"),
     ],
 )
