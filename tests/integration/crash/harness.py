@@ -102,7 +102,11 @@ class Zygote:
         environment = {**os.environ, **quiet, "PYTHONDONTWRITEBYTECODE": "1"}
         self._outcome = scratch / "outcome.json"
         self._process = subprocess.Popen(
-            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            [sys.executable, str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
         )
 
     def __enter__(self) -> Self:
@@ -211,7 +215,9 @@ def read_trace(text: str, pid: int, folder: Path) -> Trace:
 def tree(folder: Path) -> dict[str, str]:
     """Every file and folder below `folder`, with the SHA-256 of a file's bytes."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
         for path in sorted(folder.rglob("*"))
     }
 
@@ -220,7 +226,9 @@ def rows(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of RAW in their order, but for the moments at which they were written."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         return {
-            table: connection.execute(f"SELECT * EXCLUDE ({moment}) FROM RAW.{table} ORDER BY rowid").fetchall()
+            table: connection.execute(
+                f"SELECT * EXCLUDE ({moment}) FROM RAW.{table} ORDER BY rowid"
+            ).fetchall()
             for table, moment in WALL_CLOCK.items()
         }
 
@@ -236,7 +244,9 @@ class Left:
     @classmethod
     def of(cls, folder: Path) -> Left:
         return cls(
-            tree(folder / "log"), rows(folder / "warehouse.duckdb"), sorted(path.name for path in folder.iterdir())
+            tree(folder / "log"),
+            rows(folder / "warehouse.duckdb"),
+            sorted(path.name for path in folder.iterdir()),
         )
 
 

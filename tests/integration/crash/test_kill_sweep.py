@@ -45,7 +45,9 @@ def test_one_thread_makes_every_call_so_that_counting_its_calls_reaches_all(stag
     assert [call for call in stage.trace.calls if call.elsewhere] == []
 
 
-def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_the_same_order(stage: Stage) -> None:
+def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_the_same_order(
+    stage: Stage,
+) -> None:
     """The sweep gives DuckDB one thread, so that calls can be counted; with more, nothing else reaches the disk."""
     with fresh(stage.scratch) as folder:
         ended, trace = stage.tracer.run(folder, threads=None)
@@ -110,7 +112,9 @@ def see_sound(stage: Stage) -> None:
     if not warehouse.exists() or warehouse.stat().st_size < DUCKDB_HEADERS_BYTES:
         return
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        tables = {name for (name,) in connection.execute("SELECT upper(table_name) FROM duckdb_tables()").fetchall()}
+        tables = {
+            name for (name,) in connection.execute("SELECT upper(table_name) FROM duckdb_tables()").fetchall()
+        }
         if not tables:
             return
         stored = connection.execute("SELECT position, digest FROM RAW.CHECKPOINTS").fetchall()
