@@ -73,7 +73,7 @@ def from_text(
     """Numbers written as text (string or binary column); `valid` marks elements that are there."""
     kind = pa.decimal128(precision, scale)
     if valid is not None:
-        text = pa.concat_arrays([text]) if text.offset else text  # a bitmap has no offset of its own
+        text = pa.concat_arrays([text]) if text.offset > 0 else text  # a bitmap has no offset of its own
         text = pa.Array.from_buffers(text.type, len(text), [valid, *text.buffers()[1:]])
     if _looks_plain(text, digits_max):
         try:

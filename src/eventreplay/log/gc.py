@@ -4,7 +4,7 @@ A delete cannot be fenced: a `gc` that was stopped after it had looked, and goes
 then, whatever has happened since. So it may only ever delete what no later commit can name. Commits go
 on at the head's next offset; a segment's name begins with its first offset; so an orphan that begins below
 that offset is dead for good, and one at or above it is left alone: the next run may take it up under the
-same name. No claim is needed, and no writer is disturbed. See docs/decisions/014.
+same name. No claim is needed, and no writer is disturbed. See docs/decisions/011.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The bytes depend on the rows alone: not on how they were cut into chunks or sliced, not on a validity
 bitmap that is there though nothing is null, not on a clock. Every setting of the Parquet writer is
 written down here for that reason, also where it equals the default; only `created_by`, which names the
-Arrow version, comes from the library (docs/decisions/011).
+Arrow version, comes from the library (docs/decisions/008).
 """
 
 from __future__ import annotations

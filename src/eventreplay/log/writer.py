@@ -3,7 +3,7 @@
 The fence (promise P7) is one rule: a commit only ever replaces its own writer's claim, by compare-and-set.
 Opening a writer puts its claim into the slot behind the head, over whatever claim stands there. From then
 on the former writer's claim is gone, so its commit cannot happen; and it holds none for a later slot
-without finding ours. See docs/decisions/012.
+without finding ours. See docs/decisions/009.
 """
 
 from __future__ import annotations

@@ -11,22 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from eventreplay.batch import EVENT_SCHEMA, LOG_SCHEMA, Batch
 from eventreplay.errors import (
     ConfigError,
     EpochError,
-    EventReplayError,
     SourceError,
     SourceUnavailableError,
 )
 from eventreplay.event import Event, Position
 from eventreplay.sources.file_marks import FileLimits
 from eventreplay.sources.files import FileSource
-from eventreplay.testing.examples import example_events
 
 PLAIN = b'{"event_id":"%d","event_type":"t","occurred_at":"2026-01-31T23:59:59Z","payload":{"n":%d}}'
 
@@ -381,41 +376,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert rows == 10_000
     assert 2 * peak_bytes < path.stat().st_size
-
-
-def test_parquet_of_a_log_and_with_other_types(tmp_path: Path) -> None:
-    events = Batch.from_events(example_events(5)).events
-    table = pa.Table.from_batches([events]).append_column("log_offset", pa.array(range(5), pa.int64()))
-    table = table.append_column("event_hash", pa.array(range(5), pa.int64()))
-    large = table.set_column(
-        table.schema.get_field_index("payload"), "payload", table.column("payload").cast(pa.large_binary())
-    )
-    pq.write_table(large, tmp_path / "a.parquet", row_group_size=2)
-    assert set(LOG_SCHEMA.names) > set(EVENT_SCHEMA.names)
-    found, rejects = everything(FileSource(tmp_path))
-    assert [event.payload for event in found] == [event.payload for event in example_events(5)]
-    assert [event.source_position for event in found] == list(range(5))
-    assert rejects == []
-
-
-def test_parquet_that_is_not_events_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    events = pa.Table.from_batches([Batch.from_events(example_events(3)).events])
-    naive = events.column("occurred_at").cast(pa.timestamp("us"))
-    at = events.schema.get_field_index("occurred_at")
-    cases: list[tuple[pa.Table, str]] = [
-        (events.drop_columns("payload"), "payload"),
-        (events.set_column(at, "occurred_at", naive), "time zone"),
-        (events.append_column("surprise", pa.nulls(3)), "surprise"),
-        (events.set_column(0, "event_id", pa.array([[1], [2], [3]])), "event_id"),
-    ]
-    for table, named in cases:
-        pq.write_table(table, path)
-        with pytest.raises(EventReplayError, match=named):
-            everything(FileSource(path))
-    path.write_bytes(b"PAR1 nothing")
-    with pytest.raises(SourceError, match="Parquet"):
-        FileSource(path).head()
 
 
 @pytest.mark.parametrize("bound", ["batch_rows_max", "line_bytes_max"])
