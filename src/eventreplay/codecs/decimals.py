@@ -75,7 +75,7 @@ def from_text(
     if valid is not None:
         text = pa.concat_arrays([text]) if text.offset > 0 else text  # a bitmap has no offset of its own
         text = pa.Array.from_buffers(text.type, len(text), [valid, *text.buffers()[1:]])
-    if _looks_plain(text, digits_max):
+    if _looks_plain(text, digits_max) and _has_room(text, scale):
         try:
             return Parsed(text.cast(pa.string()).cast(kind), np.zeros(len(text), np.uint8))
         except pa.ArrowInvalid:  # some value does not fit or is malformed: sort them out below
@@ -259,6 +259,20 @@ def _looks_plain(text: pa.Array, digits_max: int) -> bool:
     return bool(
         lengths.max() <= digits_max and _PLAIN[data].all() and ((last >= _DIGIT_ZERO) | (lengths == 0)).all()
     )
+
+
+def _has_room(text: pa.Array, scale: int) -> bool:
+    """Every whole part is so short that its value times 10**scale stays within 128 bits.
+
+    Arrow's cast from text does not look: "11" as decimal128(38, 38) wraps to 0.79... without an error.
+    """
+    room = PRECISION_MAX - scale
+    lengths = pc.binary_length(text)
+    if (pc.max(lengths).as_py() or 0) <= room:
+        return True
+    points = pc.find_substring(text, ".")
+    whole = pc.if_else(pc.less(points, 0), lengths, points)
+    return bool((pc.max(whole).as_py() or 0) <= room)
 
 
 def _fits(text: pa.Array, precision: int, scale: int) -> pa.Array:

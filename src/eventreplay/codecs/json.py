@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import field, frozen
 
+from eventreplay.codecs.json_columns import usual_texts
 from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.outcome import Outcome
 from eventreplay.interfaces import Decoded
@@ -77,18 +78,22 @@ class JsonCodec:
     def decode(self, events: pa.RecordBatch) -> Decoded:
         """Decode rows with at least the columns `event_type` and `payload`; see `interfaces.Codec`."""
         outcome = Outcome(events.num_rows)
-        types = events.column("event_type")
+        types, payloads = events.column("event_type"), events.column("payload")
+        named = types.is_valid().to_numpy(zero_copy_only=False)
+        is_left = np.ones(events.num_rows, np.bool_)
+        for taken, text in usual_texts(payloads, named, self.limits):
+            outcome.accept(taken, types.take(pa.array(taken)), text)
+            is_left[taken] = False
         strict = Strict(self.limits)
-        named = types.is_valid().to_pylist()
         rows: list[int] = []
         texts: list[str] = []
         failed: dict[int, tuple[str, str]] = {}
-        for row, payload in enumerate(events.column("payload").to_pylist()):
+        for row in np.flatnonzero(is_left).tolist():
             if not named[row]:
                 failed[row] = UNKNOWN_TYPE
                 continue
             try:
-                texts.append(strict.canonical(payload))
+                texts.append(strict.canonical(payloads[row].as_py()))
                 rows.append(row)
             except _RefusedError as refused:
                 failed[row] = refused.reason

@@ -73,3 +73,11 @@ def test_hostile_text_costs_microseconds() -> None:
     parsed = decimals.from_text(array, 38, 18, digits_max=256, exponent_max=256)
     assert (parsed.faults != decimals.FINE).sum() == 8_000
     assert (time.process_time() - begin) / len(array) < 100e-6
+
+
+def test_a_number_that_would_wrap_around_128_bits_is_out_of_range() -> None:
+    for text in ("11", "-11", "9", "0.5", ".25"):
+        parsed = decimals.from_text(pa.array([text]), 38, 38, digits_max=256, exponent_max=256)
+        fine = abs(Decimal(text)) < 1
+        assert (parsed.faults[0] == 0) == fine, text
+        assert not fine or parsed.values[0].as_py() == Decimal(text)
