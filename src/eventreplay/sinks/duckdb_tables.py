@@ -21,6 +21,7 @@ from eventreplay.errors import (
     SinkError,
     SinkUnavailableError,
 )
+from eventreplay.sinks.duckdb_birth import be_born
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,6 +86,8 @@ def connect(path: str | Path, *, read_only: bool = False) -> duckdb.DuckDBPyConn
     file = Path(path).absolute()
     _check_file(file)
     with driver_errors(f"DuckDB file {file.name}"):
+        if not read_only:
+            be_born(file)
         # Absolute: DuckDB would take a prefix such as `sqlite:` for an extension to be downloaded.
         connection = duckdb.connect(str(file), read_only=read_only)
         connection.execute("SET autoinstall_known_extensions = false")

@@ -42,7 +42,7 @@ def gc(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove what no commit names. Stops a writer that is at work, without loss."""
+    """Remove what no commit will ever name. A writer that is at work is not disturbed."""
     from eventreplay.cli.jobs import log as job  # noqa: PLC0415 - see the package
 
     return job.gc(log, config, dry_run=dry_run, as_json=as_json)
