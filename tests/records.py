@@ -20,7 +20,8 @@ PARTITION = "journal"
 MOMENT = datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 Kind = Literal["event", "nameless", "refused"]
-"""A good event; one without an id, which admission refuses; and one that its source could make no event of."""
+"""A good event; one without an id, which admission refuses; and one that its source could make no event of.
+"""
 
 
 @frozen
@@ -33,7 +34,10 @@ class Record:
         """As a source yields it; sources set positions themselves."""
         if self.kind == "refused":
             return Rejected(
-                source_position=0, payload=self.payload, error_code="line_malformed", error_message="Not an event."
+                source_position=0,
+                payload=self.payload,
+                error_code="line_malformed",
+                error_message="Not an event.",
             )
         return Event(
             event_id="" if self.kind == "nameless" else f"event-{self.number}",
@@ -51,7 +55,9 @@ Placed = tuple[int, Record]
 
 def records(*, sizes_max: int = 40, at_most: int = 12) -> st.SearchStrategy[list[tuple[Kind, bytes]]]:
     """Kinds and payloads of records; good events are the rule."""
-    kinds: st.SearchStrategy[Kind] = st.sampled_from(["event", "event", "event", "event", "nameless", "refused"])
+    kinds: st.SearchStrategy[Kind] = st.sampled_from(
+        ["event", "event", "event", "event", "nameless", "refused"]
+    )
     payloads = st.binary(max_size=sizes_max) | st.builds(lambda rest: b"!" + rest, st.binary(max_size=4))
     return st.lists(st.tuples(kinds, payloads), min_size=1, max_size=at_most)
 
@@ -59,7 +65,9 @@ def records(*, sizes_max: int = 40, at_most: int = 12) -> st.SearchStrategy[list
 def expected_events(placed: Iterable[Placed]) -> list[tuple[int, int, str, bytes]]:
     """What the log must hold: offset, source position, id, payload."""
     good = [(position, record) for position, record in placed if record.kind == "event"]
-    return [(at, position, f"event-{record.number}", record.payload) for at, (position, record) in enumerate(good)]
+    return [
+        (at, position, f"event-{record.number}", record.payload) for at, (position, record) in enumerate(good)
+    ]
 
 
 def expected_rejects(placed: Iterable[Placed]) -> list[tuple[int, int, str, bytes]]:
@@ -73,7 +81,7 @@ def logged_events(log: Log, partition: str = PARTITION) -> list[tuple[int, int, 
     """What the log holds, in its order; every hash verified by reading."""
     columns = ("log_offset", "source_position", "event_id", "payload")
     return [
-        tuple(row[name] for name in columns)  # type: ignore[misc]
+        tuple(row[name] for name in columns)
         for commit in log.reader(partition).commits()
         for ref in commit.segments
         for row in log.read(ref).select(columns).to_pylist()
@@ -84,7 +92,7 @@ def logged_rejects(log: Log, partition: str = PARTITION) -> list[tuple[int, int,
     """What the log's quarantine holds, in its order."""
     columns = ("log_offset", "source_position", "error_code", "payload")
     return [
-        tuple(row[name] for name in columns)  # type: ignore[misc]
+        tuple(row[name] for name in columns)
         for commit in log.reader(partition).commits()
         for ref in commit.quarantine
         for row in log.read(ref).select(columns).to_pylist()

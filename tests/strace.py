@@ -1,8 +1,9 @@
 """Where strace is, or how it is brought here: the tests that kill at system calls cannot do without it.
 
 A machine that has it, uses it. Otherwise the distribution's package is downloaded once into a folder of the
-user's cache and unpacked there, which needs no rights. Where that fails, or where the kernel forbids tracing, the
-tests fail and say why: a sweep that silently did not happen would be taken for one that passed.
+user's cache and unpacked there, which needs no rights. Where that fails, or where the kernel forbids
+tracing, the tests fail and say why: a sweep that silently did not happen would be taken for one that
+passed.
 """
 
 from __future__ import annotations
@@ -68,7 +69,14 @@ def _download(folder: Path) -> None:
         private: list[str] = []
     except StraceMissingError:
         # Without rights and without package lists: fetch the lists into the folder as well.
-        private = ["-o", f"Dir::State={folder}/state", "-o", f"Dir::Cache={folder}/cache", "-o", "Debug::NoLocking=1"]
+        private = [
+            "-o",
+            f"Dir::State={folder}/state",
+            "-o",
+            f"Dir::Cache={folder}/cache",
+            "-o",
+            "Debug::NoLocking=1",
+        ]
         (folder / "state/lists/partial").mkdir(parents=True)
         (folder / "cache/archives/partial").mkdir(parents=True)
         _run(["apt-get", *private, "update"], folder)
@@ -87,27 +95,38 @@ def _run(command: list[str], folder: Path) -> str:
             command, cwd=folder, capture_output=True, text=True, timeout=_DOWNLOAD_S_MAX, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise StraceMissingError(f"{command[0]} could not run: {error}. Install strace, then test again.") from error
+        raise StraceMissingError(
+            f"{command[0]} could not run: {error}. Install strace, then test again."
+        ) from error
     if done.returncode != 0:
-        raise StraceMissingError(f"{' '.join(command)} failed: {done.stderr[-500:]} Install strace, then test again.")
+        raise StraceMissingError(
+            f"{' '.join(command)} failed: {done.stderr[-500:]} Install strace, then test again."
+        )
     return done.stdout
 
 
 def _see_that_it_traces(command: list[str]) -> None:
-    """Attach to a process and kill it at a call, as the sweep will: allowed to run is not yet allowed to trace."""
+    """Attach to a process and kill it at a call, as the sweep will: allowed to run is not yet allowed to
+    trace.
+    """
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as victim:
         try:
             with attached(command, victim.pid, ["-e", "trace=read", "-e", "inject=read:signal=KILL"]):
-                victim.communicate(b"one line ends the read it waits in; the next one is its last\n", _PROBE_S_MAX)
+                victim.communicate(
+                    b"one line ends the read it waits in; the next one is its last\n", _PROBE_S_MAX
+                )
         finally:
             victim.kill()
     if victim.returncode != -signal.SIGKILL:
-        raise StraceMissingError(f"strace {command} cannot inject a signal here; the kernel or a sandbox forbids it.")
+        raise StraceMissingError(
+            f"strace {command} cannot inject a signal here; the kernel or a sandbox forbids it."
+        )
 
 
 @contextmanager
 def attached(command: list[str], pid: int, arguments: list[str]) -> Iterator[None]:
-    """strace on a living process and its threads; yields once it is attached, ends when the process has ended.
+    """strace on a living process and its threads; yields once it is attached, ends when the process has
+    ended.
 
     Raises:
         StraceMissingError: it could not attach, or refused the arguments.

@@ -1,7 +1,8 @@
-"""Same log, same output (promise P3), whatever batch size, workers, hash seed, time zone, locale, decimal context.
+"""Same log, same output (promise P3), whatever batch size, workers, hash seed, time zone, locale, decimal
+context.
 
-Not the full product: every pair of values of any two of these meets in some combination, which is shown below.
-Crash points are swept in `crash`, versions of Python as far as there are any on this machine.
+Not the full product: every pair of values of any two of these meets in some combination, which is shown
+below. Crash points are swept in `crash`, versions of Python as far as there are any on this machine.
 """
 
 from __future__ import annotations
@@ -47,12 +48,16 @@ class Environment:
 
 # A Latin square: each pair of seed, zone and locale meets once.
 ENVIRONMENTS = [
-    Environment(seed, zone, LOCALES[(a + b) % 3]) for a, seed in enumerate(SEEDS) for b, zone in enumerate(ZONES)
+    Environment(seed, zone, LOCALES[(a + b) % 3])
+    for a, seed in enumerate(SEEDS)
+    for b, zone in enumerate(ZONES)
 ]
 
 
 def ways(at: int) -> list[Combination]:
-    """Three combinations for the environment with number `at`; rotated, so that pairs meet across all of them."""
+    """Three combinations for the environment with number `at`; rotated, so that pairs meet across all of
+    them.
+    """
     a, b = divmod(at, 3)
     return [
         Combination(
@@ -81,7 +86,8 @@ def test_the_history_is_worth_comparing(expected: Result) -> None:
 
 def test_each_two_values_meet_in_some_combination() -> None:
     factors: dict[str, tuple[object, ...]] = {
-        "hash_seed": SEEDS, "zone": ZONES, "locale": LOCALES, "source_rows": SOURCE_ROWS, "decode_rows": DECODE_ROWS,
+        "hash_seed": SEEDS, "zone": ZONES, "locale": LOCALES, "source_rows": SOURCE_ROWS,
+        "decode_rows": DECODE_ROWS,
         "encoders": ENCODERS, "decoders": DECODERS, "precision": PRECISIONS,
     }  # fmt: skip
     flat = [{**asdict(environment), **asdict(way)} for environment, way in ALL]
@@ -95,7 +101,9 @@ def test_each_two_values_meet_in_some_combination() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("at", range(len(ENVIRONMENTS)), ids=lambda at: "-".join(asdict(ENVIRONMENTS[at]).values()))
+@pytest.mark.parametrize(
+    "at", range(len(ENVIRONMENTS)), ids=lambda at: "-".join(asdict(ENVIRONMENTS[at]).values())
+)
 def test_the_same_log_and_the_same_rows_in_every_way(expected: Result, tmp_path: Path, at: int) -> None:
     found = left(sys.executable, ENVIRONMENTS[at], ways(at), tmp_path)
     assert found == [expected] * len(ways(at))
@@ -112,7 +120,10 @@ def test_other_versions_of_python_on_this_machine_make_the_same(expected: Result
 
 def imports_the_package(python: str) -> bool:
     done = subprocess.run(
-        [python, "-c", "import eventreplay.replay, duckdb, ptars"], capture_output=True, timeout=60, check=False
+        [python, "-c", "import eventreplay.replay, duckdb, ptars"],
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     return done.returncode == 0
 

@@ -1,4 +1,6 @@
-"""capture_queue against a broker that repeats and reorders: settled means durable, and nothing is lost (P1, P6, P7)."""
+"""capture_queue against a broker that repeats and reorders: settled means durable, and nothing is lost (P1,
+P6, P7).
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ options = st.builds(
 class WatchedQueue(MemoryQueue):
     """Looks into the log whenever something is settled: it must be there already."""
 
-    def __init__(self, broker: MemoryBroker, storage: Storage, clock: ManualSeconds, delivery_rows_max: int) -> None:
+    def __init__(
+        self, broker: MemoryBroker, storage: Storage, clock: ManualSeconds, delivery_rows_max: int
+    ) -> None:
         super().__init__(broker, delivery_rows_max=delivery_rows_max, advance=clock.advance)
         self._storage = storage
 
@@ -90,8 +94,15 @@ class QueueMachine(RuleBasedStateMachine):
         assert receipt.received == receipt.logged + receipt.quarantined == after - before
         assert self.broker.unsettled == 0, "it ended while the queue still had messages"
 
-    @rule(k=st.integers(1, 50), when=st.sampled_from(["before", "after"]), how=options, delivery_rows=st.integers(1, 5))
-    def consumer_dies(self, k: int, when: Literal["before", "after"], how: QueueOptions, delivery_rows: int) -> None:
+    @rule(
+        k=st.integers(1, 50),
+        when=st.sampled_from(["before", "after"]),
+        how=options,
+        delivery_rows=st.integers(1, 5),
+    )
+    def consumer_dies(
+        self, k: int, when: Literal["before", "after"], how: QueueOptions, delivery_rows: int
+    ) -> None:
         crash = crash_at(k, when)
         queue = self.consumer(delivery_rows)
         with suppress(SimulatedCrash):
@@ -113,7 +124,9 @@ class QueueMachine(RuleBasedStateMachine):
             self.capture(queue, self.storage, how, take_over)
         except FenceError:
             assert len(done) == commits + 1
-            assert 0 < self.broker.unsettled < unsettled, "what it held when it lost the partition is not settled"
+            assert 0 < self.broker.unsettled < unsettled, (
+                "what it held when it lost the partition is not settled"
+            )
         queue.close()
 
     @invariant()
@@ -136,7 +149,9 @@ class QueueMachine(RuleBasedStateMachine):
     def consumer(self, delivery_rows: int) -> WatchedQueue:
         return WatchedQueue(self.broker, self.storage, self.clock, delivery_rows)
 
-    def capture(self, queue: object, storage: object, how: QueueOptions, progress: object = None) -> CaptureReceipt:
+    def capture(
+        self, queue: object, storage: object, how: QueueOptions, progress: object = None
+    ) -> CaptureReceipt:
         log = open_log(storage)  # type: ignore[arg-type]
         return capture_queue(queue, log, PARTITION, clock=self.clock, options=how, progress=progress)  # type: ignore[arg-type]
 

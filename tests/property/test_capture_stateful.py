@@ -1,4 +1,6 @@
-"""capture against a list: whatever happens to it, the log holds each record once, in order (P1, P2, P3, P6, P7)."""
+"""capture against a list: whatever happens to it, the log holds each record once, in order (P1, P2, P3, P6,
+P7).
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ class CaptureMachine(RuleBasedStateMachine):
 
     @rule(commits=st.integers(0, 2), batch_rows=sizes)
     def another_writer_takes_over(self, commits: int, batch_rows: int) -> None:
-        """Some commits into a run the partition is claimed by somebody else: the run may finish nothing more."""
+        """Some commits into a run somebody else claims the partition: the run finishes nothing more."""
         done: list[int] = []
 
         def take_over(_: int, __: int | None) -> None:
@@ -91,14 +93,10 @@ class CaptureMachine(RuleBasedStateMachine):
                 self.zombie = self.writer()
 
         before = self.head_number
-        try:
+        # No error if it had nothing left to commit, or ended before the other came.
+        with suppress(FenceError):
             self.run(self.storage, batch_rows, 1, None, progress=take_over)
-        except FenceError as error:
-            assert error.fields["partition"] == PARTITION
-            assert self.head_number == before + commits + 1
-        else:
-            # It had nothing left to commit, or it ended before the other came.
-            assert self.head_number - before <= commits + 1
+        assert self.head_number - before == len(done) <= commits + 1
 
     @rule()
     def writer_opened_and_left(self) -> None:
@@ -107,7 +105,7 @@ class CaptureMachine(RuleBasedStateMachine):
 
     @rule()
     def zombie_wakes(self) -> None:
-        """Whoever lost the partition, however long ago, can commit nothing; a commit of its would be seen below."""
+        """Whoever lost the partition, however long ago, can commit nothing."""
         if self.zombie is None:
             return
         zombie, self.zombie = self.zombie, None
@@ -155,11 +153,13 @@ class CaptureMachine(RuleBasedStateMachine):
         progress: object = None,
     ) -> CaptureReceipt:
         source = self.source(batch_rows)
-        end = None if not self.placed else self.placed[-1][0] if upto is None else min(upto, self.placed[-1][0])
+        end = (
+            None if not self.placed else self.placed[-1][0] if upto is None else min(upto, self.placed[-1][0])
+        )
         try:
             return capture(
                 source if crashing is None else CrashingSource(source, crashing),  # type: ignore[arg-type]
-                open_log(storage),  # type: ignore[arg-type]
+                open_log(storage),
                 PARTITION,
                 upto=upto,
                 options=self.options(workers),

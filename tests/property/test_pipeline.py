@@ -1,4 +1,6 @@
-"""Source to log to warehouse, disturbed and undisturbed: the same bytes and the same rows (promises P1 to P3, P5)."""
+"""Source to log to warehouse, disturbed and undisturbed: the same bytes and the same rows (promises P1 to
+P3, P5).
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ def test_the_log_and_the_tables_do_not_show_how_they_came_about(
 def run(folder: Path, placed: list[Record], width: int, step: int, way: Run) -> None:
     crash = CrashAt(way.dies_at or 10**9, way.when)
     storage = CrashingStorage(FolderStorage(folder / "log"), crash)
-    log = Log.open(folder / "log", storage=storage)  # type: ignore[arg-type]
+    log = Log.open(folder / "log", storage=storage)
     source = MemorySource([record.item() for record in placed], step=step, batch_rows_max=way.batch_rows)
     options = CaptureOptions(segment_positions=width, workers=way.workers)
     capture(CrashingSource(source, crash), log, "journal", options=options)
@@ -124,7 +126,7 @@ def test_however_often_the_queue_delivers_each_event_counts_once(
         crash = crash_at(k, when)
         queue = MemoryQueue(broker, delivery_rows_max=3, advance=clock.advance)
         with suppress(SimulatedCrash):
-            log = open_log(CrashingStorage(storage, crash))  # type: ignore[arg-type]
+            log = open_log(CrashingStorage(storage, crash))
             capture_queue(CrashingQueue(queue, crash), log, "live-0", clock=clock, options=options)
         queue.close()
     queue = MemoryQueue(broker, delivery_rows_max=3, advance=clock.advance)

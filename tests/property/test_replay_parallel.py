@@ -1,4 +1,6 @@
-"""Decoding in a thread or in processes, in batches of any size: the same rows, in the same order (promise P3)."""
+"""Decoding in a thread or in processes, in batches of any size: the same rows, in the same order (promise
+P3).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ KINDS: tuple[Kind, ...] = ("event", "event", "nameless", "event", "refused", "ev
 def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     log = Log.open(tmp_path_factory.mktemp("parallel") / "log")
     for partition, count in (("catalog", 5), ("journal", 120)):
-        made = [Record(KINDS[n % len(KINDS)], n, b"!" * (n % 7 == 0) + b"%d" % n).item() for n in range(count)]
+        made = [
+            Record(KINDS[n % len(KINDS)], n, b"!" * (n % 7 == 0) + b"%d" % n).item() for n in range(count)
+        ]
         capture(MemorySource(made), log, partition, options=CaptureOptions(segment_positions=16))
     return log
 

@@ -1,4 +1,6 @@
-"""replay against a list: RAW mirrors the log row for row, and its checkpoint is never ahead (P2, P3, P5, P6)."""
+"""replay against a list: RAW mirrors the log row for row, and its checkpoint is never ahead (P2, P3, P5,
+P6).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ class ReplayMachine(RuleBasedStateMachine):
 
     @abstractmethod
     def stored(self) -> tuple[list[Row], list[Row]]:
-        """What the warehouse shows its readers: rows of EVENTS and of QUARANTINE, each in order of arrival."""
+        """What the warehouse shows its readers: EVENTS and QUARANTINE, each in order of arrival."""
 
     @abstractmethod
     def checkpoints(self) -> dict[str, Checkpoint]:
@@ -84,7 +86,12 @@ class ReplayMachine(RuleBasedStateMachine):
         assert receipt.read == receipt.loaded + receipt.quarantined == sum(map(len, self.stored())) - before
         assert sum(map(len, self.stored())) == sum(map(len, self.held.values()))
 
-    @rule(k=st.integers(1, 40), when=st.sampled_from(["before", "after"]), rows=st.integers(1, 5), of=st.booleans())
+    @rule(
+        k=st.integers(1, 40),
+        when=st.sampled_from(["before", "after"]),
+        rows=st.integers(1, 5),
+        of=st.booleans(),
+    )
     def replay_dies(self, k: int, when: Literal["before", "after"], rows: int, of: bool) -> None:  # noqa: FBT001
         crash = crash_at(k, when)
         sink = self.sink()
@@ -104,14 +111,11 @@ class ReplayMachine(RuleBasedStateMachine):
 
         sink = self.sink()
         pending = self.pending()
-        try:
+        # No error if nothing of a partition was left to it, or it was done before the other began.
+        with suppress(CheckpointConflictError):
             self.run(sink, rows=2, progress=get_in)
-        except CheckpointConflictError as error:
-            assert error.fields["expected"] != error.fields["found"]
-            assert len(done) == commits
-        else:
-            assert pending <= commits or len(done) >= commits
         sink.close()
+        assert len(done) == min(pending, commits) or self.pending() == 0
 
     @rule()
     def another_codec_is_refused(self) -> None:
@@ -146,7 +150,7 @@ class ReplayMachine(RuleBasedStateMachine):
         codec: HexCodec | None = None,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> ReplayReceipt:
-        log = self.log if crash is None else open_log(CrashingStorage(self.storage, crash))  # type: ignore[arg-type]
+        log = self.log if crash is None else open_log(CrashingStorage(self.storage, crash))
         codec = HexCodec() if codec is None else codec
         try:
             return replay(log, sink, codec, replay_id=NAME, batch_rows_max=rows, progress=progress)
@@ -156,12 +160,8 @@ class ReplayMachine(RuleBasedStateMachine):
 
     def pending(self) -> int:
         """Commits that are not loaded yet."""
-        heads = {name: self.log.reader(name).head() for name in PARTITIONS}
-        known = {name: self.checkpoints().get(f"{NAME}/{name}") for name in PARTITIONS}
-        return sum(
-            (0 if heads[name] is None else heads[name].number) - (0 if known[name] is None else known[name].position)  # type: ignore[union-attr]
-            for name in PARTITIONS
-        )
+        there = sum(len(list(self.log.reader(name).commits())) for name in PARTITIONS)
+        return there - sum(checkpoint.position for checkpoint in self.checkpoints().values())
 
     @property
     def log(self) -> Log:
@@ -204,7 +204,9 @@ class MemoryReplayMachine(ReplayMachine):
         return MemorySink(self.warehouse)
 
     def stored(self) -> tuple[list[Row], list[Row]]:
-        return as_rows([dict(row) for row in self.warehouse.events], [dict(row) for row in self.warehouse.quarantine])
+        return as_rows(
+            [dict(row) for row in self.warehouse.events], [dict(row) for row in self.warehouse.quarantine]
+        )
 
     def checkpoints(self) -> dict[str, Checkpoint]:
         return dict(self.warehouse.checkpoints)
@@ -229,8 +231,12 @@ class DuckDBReplayMachine(ReplayMachine):
         return DuckDBSink(self.file, clock=TickingClock(), threads=1)
 
     def stored(self) -> tuple[list[Row], list[Row]]:
-        events = self.ask("SELECT log_partition, log_offset, payload::VARCHAR AS payload FROM RAW.EVENTS ORDER BY rowid")
-        refused = self.ask("SELECT log_partition, log_offset, stage, payload FROM RAW.QUARANTINE ORDER BY rowid")
+        events = self.ask(
+            "SELECT log_partition, log_offset, payload::VARCHAR AS payload FROM RAW.EVENTS ORDER BY rowid"
+        )
+        refused = self.ask(
+            "SELECT log_partition, log_offset, stage, payload FROM RAW.QUARANTINE ORDER BY rowid"
+        )
         return as_rows(events, refused)
 
     def checkpoints(self) -> dict[str, Checkpoint]:

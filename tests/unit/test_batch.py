@@ -58,7 +58,8 @@ def test_a_moment_without_zone_is_refused_because_nobody_may_guess_one() -> None
 
 def test_rejected_records_count_as_rows() -> None:
     rejected = pa.RecordBatch.from_pylist(
-        [{"payload": b"x", "error_code": "c", "error_message": "m", "source_position": 1}], schema=REJECT_SCHEMA
+        [{"payload": b"x", "error_code": "c", "error_message": "m", "source_position": 1}],
+        schema=REJECT_SCHEMA,
     )
     batch = Batch(Batch.from_events([FULL]).events, rejected)
     assert batch.rows == 2
@@ -83,7 +84,9 @@ def test_of_orders_columns_adds_missing_ones_and_widens() -> None:
 def test_of_takes_anything_that_speaks_the_arrow_interface() -> None:
     class Foreign:
         def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-            exported: tuple[object, object] = pa.record_batch({"event_id": ["e"]}).__arrow_c_array__(requested_schema)
+            exported: tuple[object, object] = pa.record_batch({"event_id": ["e"]}).__arrow_c_array__(
+                requested_schema
+            )
             return exported
 
     assert Batch.of(Foreign()).events.column("event_id").to_pylist() == ["e"]
@@ -111,12 +114,19 @@ def test_conform_leaves_what_conforms_as_it_is() -> None:
     assert same == events
 
 
-@pytest.mark.parametrize("wider", [LOG_SCHEMA, QUARANTINE_SCHEMA, REJECT_SCHEMA], ids=["log", "quarantine", "reject"])
+@pytest.mark.parametrize(
+    "wider", [LOG_SCHEMA, QUARANTINE_SCHEMA, REJECT_SCHEMA], ids=["log", "quarantine", "reject"]
+)
 def test_every_shape_carries_the_event_as_it_arrived(wider: pa.Schema) -> None:
     assert [wider.field(field.name) for field in EVENT_SCHEMA] == list(EVENT_SCHEMA)
 
 
 def test_raw_carries_the_envelope_and_the_hashes_that_prove_the_payload() -> None:
-    kept = {field.name for field in EVENT_SCHEMA} | {"payload_sha256", "event_hash", "log_partition", "log_offset"}
+    kept = {field.name for field in EVENT_SCHEMA} | {
+        "payload_sha256",
+        "event_hash",
+        "log_partition",
+        "log_offset",
+    }
     assert kept <= set(RAW_SCHEMA.names)
     assert not RAW_SCHEMA.field("payload_sha256").nullable

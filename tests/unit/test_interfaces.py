@@ -33,7 +33,9 @@ def test_every_method_of_the_contract_says_what_it_promises() -> None:
 def test_values_of_the_contract_do_not_change() -> None:
     delivery = Delivery(batch=Batch.from_events([]), token=1)
     empty = pa.array([], pa.int32())
-    decoded = Decoded(rows=empty, payload_type=empty, payload=empty, failed=empty, error_code=empty, error_message=empty)
+    decoded = Decoded(
+        rows=empty, payload_type=empty, payload=empty, failed=empty, error_code=empty, error_message=empty
+    )
     for value, name in ((delivery, "token"), (decoded, "rows")):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(value, name, None)

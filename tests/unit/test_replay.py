@@ -140,7 +140,9 @@ def test_a_run_overtaken_by_another_writes_nothing_of_its_commit(log: Log) -> No
 
     with pytest.raises(CheckpointConflictError) as caught:
         load(log, warehouse, progress=overtake)
-    assert caught.value.fields["found"].position == 4
+    found = caught.value.fields["found"]
+    assert isinstance(found, Checkpoint)
+    assert found.position == 4
     assert len(warehouse.events) + len(warehouse.quarantine) == 7
 
 

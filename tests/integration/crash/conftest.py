@@ -12,7 +12,9 @@ from tests.strace import provide
 
 @frozen
 class Stage:
-    """What every crash test needs: children, a tracer, a folder, and what an undisturbed run does and leaves."""
+    """What every crash test needs: children, a tracer, a folder, and what an undisturbed run does and
+    leaves.
+    """
 
     zygote: Zygote
     tracer: Tracer

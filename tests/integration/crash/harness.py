@@ -1,9 +1,10 @@
 """Runs of the pipeline in children that die where they are told, and what must be left of them.
 
-A *call* is a system call that changes the run's folder. The undisturbed run is traced once, with all its threads;
-its calls, in order, are the points at which a child can be killed. strace counts each kind of call apart and each
-thread apart, and only calls on the paths it is given: so a point is (kind, how many of that kind before it), and a
-killed run proves where it died by its own trace, which must be the beginning of the undisturbed one.
+A *call* is a system call that changes the run's folder. The undisturbed run is traced once, with all its
+threads; its calls, in order, are the points at which a child can be killed. strace counts each kind of call
+apart and each thread apart, and only calls on the paths it is given: so a point is (kind, how many of that
+kind before it), and a killed run proves where it died by its own trace, which must be the beginning of the
+undisturbed one.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from tests.strace import attached
 
 KINDS = (
     "write", "pwrite64", "writev", "pwritev", "pwritev2", "rename", "renameat", "renameat2", "link", "linkat",
-    "symlink", "symlinkat", "fsync", "fdatasync", "sync_file_range", "unlink", "unlinkat", "rmdir", "ftruncate",
-    "truncate", "fallocate", "mkdir", "mkdirat", "copy_file_range", "sendfile", "open", "openat", "creat",
+    "symlink", "symlinkat", "fsync", "fdatasync", "sync_file_range", "unlink", "unlinkat", "rmdir",
+    "ftruncate", "truncate", "fallocate", "mkdir", "mkdirat", "copy_file_range", "sendfile", "open", "openat",
+    "creat",
 )  # fmt: skip
 OPENING = ("open", "openat")
 WALL_CLOCK = {"EVENTS": "inserted_at", "QUARANTINE": "quarantined_at", "CHECKPOINTS": "updated_at"}
@@ -195,8 +197,8 @@ def read_trace(text: str, pid: int, folder: Path) -> Trace:
         found = _BEGUN.match(line)
         if found is not None:
             thread, kind, arguments = found.groups()
-            paths = re.findall(rf'[<"]{re.escape(str(folder))}(?:/([^>"]*))?[>"]', arguments)
-            named = tuple(dict.fromkeys(path.replace(f".{pid}-", ".PID-") for path in paths))
+            inside = re.findall(rf'[<"]{re.escape(str(folder))}(?:/([^>"]*))?[>"]', arguments)
+            named = tuple(dict.fromkeys(re.sub(rf"\.{pid}(?=[-.])", ".PID", path) for path in inside))
             opens = kind in OPENING and "O_CREAT" not in arguments
             begun.append((thread, kind, named, bool(named) and not opens))
     # strace counts what it is told to look at: all calls on these paths, also those that change nothing.

@@ -1,8 +1,9 @@
 """kill -9 at every system call that changes the run's folder, one after the other (promises P1 to P6).
 
-The pipeline is the real one: generated history, capture into a log in a folder, replay into a DuckDB file. Killing
-before a call leaves what the call before it left, so the points between all calls are covered. What SIGKILL cannot
-show is the loss of bytes that were written and not yet synced; see `test_io_errors` for the calls that sync.
+The pipeline is the real one: generated history, capture into a log in a folder, replay into a DuckDB file.
+Killing before a call leaves what the call before it left, so the points between all calls are covered. What
+SIGKILL cannot show is the loss of bytes that were written and not yet synced; see `test_io_errors` for the
+calls that sync.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def test_one_thread_makes_every_call_so_that_counting_its_calls_reaches_all(stag
 def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_the_same_order(
     stage: Stage,
 ) -> None:
-    """The sweep gives DuckDB one thread, so that calls can be counted; with more, nothing else reaches the disk."""
+    """The sweep gives DuckDB one thread, so that calls can be counted; with more, nothing else reaches the
+    disk.
+    """
     with fresh(stage.scratch) as folder:
         ended, trace = stage.tracer.run(folder, threads=None)
         ended.see_done()
@@ -102,7 +105,9 @@ def killed_at(stage: Stage, call: Call, until: list[Call], trace: Trace) -> Path
 
 
 def see_sound(stage: Stage) -> None:
-    """What a killed run leaves is whole, as far as it goes: no commit without its data, no checkpoint ahead."""
+    """What a killed run leaves is whole, as far as it goes: no commit without its data, no checkpoint
+    ahead.
+    """
     folder = stage.scratch / "run"
     log = Log.open(folder / "log")
     report = log.check()

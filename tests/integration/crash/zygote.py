@@ -1,11 +1,12 @@
 """The pipeline under test, in children that are ready at once: a program, started by `harness.Zygote`.
 
 Importing the engines takes longer than the whole run, so this process does it once and forks a child for each
-run. It must be alone in its process when it forks (a thread of pyarrow or DataFusion would not survive), and says
-so if it is not. A child stops itself before it does anything, so that a tracer can be attached; then it captures
-and replays, writes down how that ended, and leaves.
+run. It must be alone in its process when it forks (a thread of pyarrow or DataFusion would not survive),
+and says so if it is not. A child stops itself before it does anything, so that a tracer can be attached;
+then it captures and replays, writes down how that ended, and leaves.
 
-Lines of JSON: `{"run": folder, "outcome": file, "threads": n}` is answered by `{"pid": n}` when the child stands still;
+Lines of JSON: `{"run": folder, "outcome": file, "threads": n}` is answered by `{"pid": n}` when the
+child stands still;
 `{"wait": n}` by `{"status": s}`, as of waitpid.
 """
 
@@ -18,8 +19,6 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-
-import duckdb
 
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.codecs.router import codec_for
@@ -37,7 +36,9 @@ PARTITION = "journal"
 
 SOURCE = GeneratedSource(7, EVENTS)
 CODEC = codec_for(schemas.load())
-"""Made once for all children: both are pure, and plans that they build on first use need not be built again."""
+"""Made once for all children: both are pure, and plans that they build on first use need not be built
+again.
+"""
 
 
 def run(folder: Path, threads: int | None) -> None:
@@ -71,7 +72,7 @@ def main() -> None:
     threads = list(Path("/proc/self/task").iterdir())
     if len(threads) != 1:
         sys.exit(
-            f"{len(threads)} threads run before the first fork; DuckDB {duckdb.__version__} or another began one."
+            f"{len(threads)} threads run before the first fork: a library begins one when it is imported."
         )
     for line in sys.stdin:
         order = json.loads(line)

@@ -1,4 +1,6 @@
-"""Loaded into pytest by `test_planted`: says which package was tested, and stops at the first failing example."""
+"""Loaded into pytest by `test_planted`: says which package was tested, and stops at the first failing
+example.
+"""
 
 from __future__ import annotations
 

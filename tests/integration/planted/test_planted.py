@@ -1,4 +1,6 @@
-"""Would the tests notice? Each known bug is planted into a copy of the project, and named tests must turn red."""
+"""Would the tests notice? Each known bug is planted into a copy of the project, and named tests must turn
+red.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,8 @@ def plant(bug: Bug, copy: Path) -> None:
     for old, new in bug.edits:
         found = text.count(old)
         assert found == 1, (
-            f"{bug.name}: the text to be replaced stands {found} times in {bug.file}. The code has changed: plant the"
-            f" bug into it as it is now, in tests/integration/planted/bugs.py. Looked for:\n{old}"
+            f"{bug.name}: the text to be replaced stands {found} times in {bug.file}. The code has"
+            f" changed: plant the bug into it as it is now, in bugs.py. Looked for:\n{old}"
         )
         text = text.replace(old, new)
     file.write_text(text, "utf-8")

@@ -1,7 +1,7 @@
 """The SQL that deduplicates, run as it stands in its model, against a dictionary (promise P2).
 
-dbt is left out: a dozen lines of its templates stand in for it here, so that many histories can be tried. What dbt
-makes of the models is tested with dbt itself.
+dbt is left out: a dozen lines of its templates stand in for it here, so that many histories can be tried.
+What dbt makes of the models is tested with dbt itself.
 """
 
 from __future__ import annotations
