@@ -36,7 +36,9 @@ class EventReplayError(Exception):
         return (_rebuild, (type(self), self.message, self.hint, self.fields))
 
 
-def _rebuild(kind: type[EventReplayError], message: str, hint: str, fields: dict[str, object]) -> EventReplayError:
+def _rebuild(
+    kind: type[EventReplayError], message: str, hint: str, fields: dict[str, object]
+) -> EventReplayError:
     return kind(message, hint=hint, **fields)
 
 

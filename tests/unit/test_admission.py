@@ -55,7 +55,10 @@ def test_an_unusable_envelope_is_refused_with_its_first_reason(change: dict[str,
 
 def test_hostile_but_usable_envelopes_pass_unchanged() -> None:
     hostile = ["'; drop table events;--", "../../etc/passwd", "a\x00b", "\u202egnp.exe", "🃏" * 128]
-    batch = batch_of(*[{"event_id": name, "stream_id": name, "headers": None} for name in hostile])
+    changes: list[dict[str, object]] = [
+        {"event_id": name, "stream_id": name, "headers": None} for name in hostile
+    ]
+    batch = batch_of(*changes)
     admitted = admit(batch, AdmissionLimits())
     assert admitted.events.equals(batch.events)
     assert admitted.rejects.num_rows == 0
@@ -74,7 +77,9 @@ def test_text_that_is_not_utf8_is_refused_and_its_payload_kept(column: str) -> N
     batch = batch_of({}, {}, {})
     columns = dict(zip(batch.events.schema.names, batch.events.columns, strict=True))
     columns[column] = pa.array([b"ok", b"\xff\xfe", b"fine"], pa.binary()).view(pa.string())
-    admitted = admit(Batch(pa.RecordBatch.from_arrays(list(columns.values()), schema=EVENT_SCHEMA)), AdmissionLimits())
+    admitted = admit(
+        Batch(pa.RecordBatch.from_arrays(list(columns.values()), schema=EVENT_SCHEMA)), AdmissionLimits()
+    )
     assert admitted.rejects.column("error_code").to_pylist() == ["envelope_not_utf8"]
     assert admitted.rejects.column("payload").to_pylist() == [b"{}"]
     assert admitted.events.column("source_position").to_pylist() == [0, 2]
@@ -85,14 +90,23 @@ def test_headers_that_are_not_utf8_are_refused() -> None:
     values = pa.array([b"v", b"\xff", b"v"], pa.binary()).view(pa.string())
     headers = pa.MapArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), pa.array(["k"] * 3), values)
     columns = dict(zip(batch.events.schema.names, batch.events.columns, strict=True)) | {"headers": headers}
-    admitted = admit(Batch(pa.RecordBatch.from_arrays(list(columns.values()), schema=EVENT_SCHEMA)), AdmissionLimits())
+    admitted = admit(
+        Batch(pa.RecordBatch.from_arrays(list(columns.values()), schema=EVENT_SCHEMA)), AdmissionLimits()
+    )
     assert admitted.rejects.column("source_position").to_pylist() == [1]
     assert admitted.rejects.column("error_code").to_pylist() == ["envelope_not_utf8"]
 
 
 def test_what_the_source_rejected_keeps_its_place_among_the_others() -> None:
     batch = batch_of({}, {"event_id": ""}, {})
-    row = {**GOOD, "event_id": None, "source_position": 3, "payload": b"junk", "error_code": "x", "error_message": "y"}
+    row = {
+        **GOOD,
+        "event_id": None,
+        "source_position": 3,
+        "payload": b"junk",
+        "error_code": "x",
+        "error_message": "y",
+    }
     early = {**row, "source_position": -1}
     rejected = pa.RecordBatch.from_pylist([early, row], schema=REJECT_SCHEMA)
     admitted = admit(Batch(batch.events, rejected), AdmissionLimits())
