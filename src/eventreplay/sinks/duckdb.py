@@ -67,7 +67,7 @@ class DuckDBSink:
         path: str | Path,
         *,
         clock: Callable[[], datetime],
-        memory_mb_max: int = 1024,
+        memory_mb_max: int = 256,
         threads: int | None = None,
         wal_mb_max: int = 256,
     ) -> None:
