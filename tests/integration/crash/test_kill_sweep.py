@@ -23,7 +23,7 @@ from tests.integration.crash.zygote import EVENTS, PARTITION, SEGMENT_POSITIONS
 PARTS = 12
 """Each is one test, so that the sweep spreads over the processes that run tests."""
 
-SECONDS = 6
+SECONDS = 3
 """Calls of each recovery at which it is killed again, about."""
 
 DUCKDB_HEADERS_BYTES = 3 * 4096
