@@ -197,8 +197,9 @@ class DuckDBSink:
         if self._moment is not None and self._connection is not None:
             import duckdb  # noqa: PLC0415 - an optional driver, loaded by `connect`
 
-            # A failed COMMIT has ended the transaction already; then there is nothing to roll back.
-            with suppress(duckdb.TransactionException):
+            # A failed COMMIT has ended the transaction already, and a failed write or sync may have closed
+            # the whole database to us; either way there is nothing to roll back.
+            with suppress(duckdb.TransactionException, duckdb.FatalException):
                 self._connection.execute("ROLLBACK")
         self._moment = None
 
