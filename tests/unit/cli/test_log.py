@@ -70,7 +70,7 @@ def test_damage_is_named_with_exit_code_3(run: Run, log: Path) -> None:
 
 
 def test_gc_says_first_and_removes_then(run: Run, log: Path) -> None:
-    orphan = min(log.glob("events/*/*.parquet")).with_name(f"segment-{9:020d}-{'ab' * 8}.parquet")
+    orphan = min(log.glob("events/*/*.parquet")).with_name(f"segment-{0:020d}-{'ab' * 8}.parquet")
     orphan.write_bytes(b"left by a crash")
     code, out, _ = run("log", "gc", "--dry-run", "--json")
     assert code == 0

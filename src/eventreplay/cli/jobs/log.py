@@ -100,4 +100,8 @@ def gc(url: str | None, config: Path | None, *, dry_run: bool, as_json: bool) ->
         print_table("Would be removed" if dry_run else "Removed", ("what", "object"), rows)
     verb = "would be removed" if dry_run else "removed"
     print_line(f"{len(report.orphans):,} segments and {len(report.staging):,} half-written objects {verb}.")
+    if report.ahead:
+        print_line(
+            f"{len(report.ahead):,} segments ahead of the log are kept: a writer may be about to commit them."
+        )
     return 0
