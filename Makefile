@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Another project on the path would be tested instead of this one.
 unexport PYTHONPATH
 
-.PHONY: help setup demo test check lint format-check types layers tidy format bench proto lock clean
+.PHONY: help setup demo test test-all services snowflake-standin check lint format-check types layers tidy format bench proto lock clean
 
 help:  ## show this
 	@echo "eventreplay: make <target> [PYTHON=python3.12] [ARGS=...]"
@@ -31,9 +31,20 @@ demo: setup  ## the whole way at full size: generate, capture, replay, dbt, repo
 	@$(BIN)/eventreplay demo --dir "$(DEMO_DIR)" $(ARGS)
 
 test: setup  ## run all tests, on every core, without a network
-	@echo "test: every test under tests/, on every core"
-	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS); \
+	@echo "test: every test under tests/ but the long ones (make test-all), on every core"
+	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile -m "not long" $(ARGS); \
 	echo "test: all passed in $$((SECONDS - started)) s"
+
+test-all: setup  ## the long tests too: a million events, minutes of stalls, a second S3 server
+	@echo "test-all: every test under tests/, on every core"
+	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS); \
+	echo "test-all: all passed in $$((SECONDS - started)) s"
+
+services: setup  ## start PostgreSQL, RabbitMQ, S3 and the Snowflake stand-in; print their URLs; until Ctrl-C
+	@$(BIN)/python -m eventreplay.testing.services $(ARGS)
+
+snowflake-standin: setup  ## start the Snowflake stand-in alone; prints how to connect; until Ctrl-C
+	@$(BIN)/python -m eventreplay.testing.standin $(ARGS)
 
 check: setup  ## everything that is checked without running: lint, format, types, layers, tidiness
 	@for each in lint format-check types layers tidy; do $(MAKE) $$each || failed="$${failed:-} $$each"; done; \
@@ -74,7 +85,8 @@ lock: setup  ## resolve the dependencies again; ARGS=--upgrade takes the newest 
 	@echo "lock: requirements/bootstrap.txt"
 	@$(COMPILE) $(ARGS) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@echo "lock: requirements/dev.txt"
-	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra s3 --extra testing --group dev -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra amqp --extra postgres --extra s3 --extra snowflake --extra dbt-snowflake --extra testing \
+		--extra services --extra standin --group dev -o requirements/dev.txt
 	@echo "lock: done; the next target installs what changed"
 
 clean:  ## remove what can be made again: caches, builds, the demo's output (.venv stays)

@@ -1,9 +1,8 @@
 """capture: a source into the log. Everything that arrived is in the log or in its quarantine, and proven so.
 
-`capture` reads a re-readable source from the log's own checkpoint to the source's safe head.
-`capture_queue` takes deliveries, commits them, and only then settles them with the queue. Both write one
-commit after the other; a commit holds the data and the checkpoint, so whatever kills the process, the next
-run goes on behind the last commit and nothing is lost or written twice.
+`capture` reads a re-readable source from the log's own checkpoint to the source's safe head, one commit
+after the other (for a queue, see `queue_capture`). A commit holds the data and the checkpoint, so whatever
+kills the process, the next run goes on behind the last commit and nothing is lost or written twice.
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
 from attrs import define, field, frozen
 
-from eventreplay.admission import AdmissionLimits, admit
-from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA
+from eventreplay.admission import AdmissionLimits
 from eventreplay.cutting import Piece, cut
 from eventreplay.errors import ConfigError, EpochError, LogError
 from eventreplay.event import Checkpoint, Position
-from eventreplay.interfaces import Delivery, QueueSource, Source
+from eventreplay.interfaces import Source
 from eventreplay.log import EncodedSegment, Log, PartitionWriter, encode_events, encode_rejects
 from eventreplay.parallel import ordered
 
@@ -70,7 +67,7 @@ class CaptureReceipt:
 
 
 @frozen
-class _Job:
+class Job:
     """A piece with its place in the partition, known before it is encoded."""
 
     piece: Piece
@@ -79,7 +76,9 @@ class _Job:
 
 
 @frozen
-class _Encoded:
+class Encoded:
+    """The segments of one piece, ready to be committed."""
+
     events: list[EncodedSegment]
     rejects: list[EncodedSegment]
 
@@ -117,14 +116,14 @@ def capture(
     receipt.digest = "" if head is None else head.sha256
     known = None if head is None else head.checkpoint
     epoch = source.epoch()
-    _same_source(known, source.name, epoch)
+    same_source(known, source.name, epoch)
     receipt.position = None if known is None else known.position
     safe = source.head()
     end = safe if upto is None or safe is None else min(int(safe), int(upto))
     if end is None or (known is not None and known.position >= end):
         return receipt
     with log.writer(partition, segment_positions=options.segment_positions) as writer:
-        _same_source(writer.checkpoint, source.name, epoch)
+        same_source(writer.checkpoint, source.name, epoch)
         after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
         if after is None or after < end:
             _run(source, writer, epoch, after, Position(end), options, receipt, progress)
@@ -153,31 +152,32 @@ def _run(
     jobs = _jobs(pieces, writer)
     begun = -1 if after is None else int(after)
     with ThreadPoolExecutor(options.workers, thread_name_prefix="eventreplay-encode") as executor:
-        for job, encoded in ordered(executor, _encode, jobs, ahead_max=options.workers):
+        for job, encoded in ordered(executor, encode_job, jobs, ahead_max=options.workers):
             checkpoint = Checkpoint(source=source.name, epoch=epoch, position=job.piece.upto)
-            _commit(writer, job.piece, encoded, checkpoint, receipt)
+            commit_piece(writer, job.piece, encoded, checkpoint, receipt)
             if progress is not None:
                 progress(job.piece.upto - begun, total)
 
 
-def _jobs(pieces: Iterator[Piece], writer: PartitionWriter) -> Iterator[_Job]:
+def _jobs(pieces: Iterator[Piece], writer: PartitionWriter) -> Iterator[Job]:
     offset, quarantine_offset = writer.next_offset, writer.next_quarantine_offset
     for piece in pieces:
-        yield _Job(piece, offset, quarantine_offset)
+        yield Job(piece, offset, quarantine_offset)
         offset += piece.events.num_rows
         quarantine_offset += piece.rejects.num_rows
 
 
-def _encode(job: _Job) -> _Encoded:
+def encode_job(job: Job) -> Encoded:
+    """Hash and encode one piece. Pure; runs in any thread."""
     events, rejects = job.piece.events, job.piece.rejects
-    return _Encoded(
+    return Encoded(
         [encode_events(events, job.first_offset)] if events.num_rows else [],
         [encode_rejects(rejects, job.first_quarantine_offset)] if rejects.num_rows else [],
     )
 
 
-def _commit(
-    writer: PartitionWriter, piece: Piece, encoded: _Encoded, checkpoint: Checkpoint, receipt: CaptureReceipt
+def commit_piece(
+    writer: PartitionWriter, piece: Piece, encoded: Encoded, checkpoint: Checkpoint, receipt: CaptureReceipt
 ) -> None:
     """One atomic step: data and checkpoint. Before it, the books must balance (promise P6)."""
     logged = sum(segment.ref.rows for segment in encoded.events)
@@ -199,7 +199,8 @@ def _commit(
     receipt.digest = commit.sha256
 
 
-def _same_source(known: Checkpoint | None, name: str, epoch: str) -> None:
+def same_source(known: Checkpoint | None, name: str, epoch: str) -> None:
+    """Stop with `EpochError` unless `known` was taken from this source and this epoch of it."""
     if known is None:
         return
     if known.source != name:
@@ -216,116 +217,3 @@ def _same_source(known: Checkpoint | None, name: str, epoch: str) -> None:
             expected=known.epoch,
             found=epoch,
         )
-
-
-@frozen(kw_only=True)
-class QueueOptions:
-    """When a capture from a queue closes a segment, and when it ends.
-
-    Attributes:
-        rows_max, bytes_max, age_max_s: whichever is reached first closes the segment and commits it.
-        receive_timeout_s: how long one `receive` may block; bounds how late age and end are noticed.
-        idle_end_s: end when nothing arrived for so long; None: never.
-        run_max_s: end after so long; None: never.
-    """
-
-    rows_max: int = 65_536
-    bytes_max: int = 64 * 1024 * 1024
-    age_max_s: float = 5.0
-    receive_timeout_s: float = 0.2
-    idle_end_s: float | None = 2.0
-    run_max_s: float | None = None
-    limits: AdmissionLimits = field(factory=AdmissionLimits)
-
-
-@define
-class _Held:
-    """Deliveries received and not yet committed."""
-
-    deliveries: list[Delivery] = field(factory=list)
-    rows: int = 0
-    bytes_held: int = 0
-    since_s: float = 0.0
-
-
-def capture_queue(
-    queue: QueueSource,
-    log: Log,
-    partition: str,
-    *,
-    clock: Callable[[], float],
-    options: QueueOptions | None = None,
-    progress: Progress | None = None,
-) -> CaptureReceipt:
-    """Take deliveries into `partition` until idle or time is up; settle each only after its commit.
-
-    Args:
-        queue: delivers and redelivers until settled.
-        log: where to write.
-        partition: one consumer's log partition; more consumers use more partitions.
-        clock: monotonic seconds, e.g. `time.monotonic`.
-        options: when to commit and when to end.
-        progress: told after every commit.
-
-    Raises:
-        FenceError: another writer took the partition over; nothing of what was held is settled, the
-            queue delivers it again.
-    """
-    options = options or QueueOptions()
-    receipt = CaptureReceipt(partition=partition, source=queue.name)
-    with log.writer(partition, segment_positions=None) as writer:
-        _same_source(writer.checkpoint, queue.name, "queue")
-        held = _Held()
-        started_s = heard_s = clock()
-        while True:
-            delivery = queue.receive(options.receive_timeout_s)
-            now_s = clock()
-            if delivery is not None:
-                heard_s = now_s
-                _hold(held, delivery, now_s)
-            over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
-            idle = (
-                delivery is None and options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
-            )
-            if held.deliveries and (over or idle or _due(held, now_s, options)):
-                _commit_queue(queue, writer, held, options.limits, receipt)
-                held = _Held()
-                if progress is not None:
-                    progress(receipt.received, None)
-            if over or idle:
-                return receipt
-
-
-def _hold(held: _Held, delivery: Delivery, now_s: float) -> None:
-    if not held.deliveries:
-        held.since_s = now_s
-    held.deliveries.append(delivery)
-    held.rows += delivery.batch.rows
-    held.bytes_held += delivery.batch.events.nbytes
-
-
-def _due(held: _Held, now_s: float, options: QueueOptions) -> bool:
-    return (
-        held.rows >= options.rows_max
-        or held.bytes_held >= options.bytes_max
-        or now_s - held.since_s >= options.age_max_s
-    )
-
-
-def _commit_queue(
-    queue: QueueSource, writer: PartitionWriter, held: _Held, limits: AdmissionLimits, receipt: CaptureReceipt
-) -> None:
-    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]
-    known = writer.checkpoint
-    piece = Piece(
-        events=pa.Table.from_batches([part.events for part in admitted], EVENT_SCHEMA),
-        rejects=pa.Table.from_batches([part.rejects for part in admitted], REJECT_SCHEMA),
-        # A queue has no order of its own: the position counts what this partition has taken from it.
-        upto=(-1 if known is None else known.position) + held.rows,
-    )
-    if piece.rows:
-        encoded = _encode(_Job(piece, writer.next_offset, writer.next_quarantine_offset))
-        checkpoint = Checkpoint(source=queue.name, epoch="queue", position=piece.upto)
-        _commit(writer, piece, encoded, checkpoint, receipt)
-    for delivery in held.deliveries:
-        queue.settle(delivery)

@@ -12,11 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from eventreplay.capture import CaptureReceipt, QueueOptions, capture_queue
+from eventreplay.capture import CaptureReceipt
 from eventreplay.errors import FenceError
 from eventreplay.event import Event
 from eventreplay.interfaces import Delivery
 from eventreplay.log import Storage
+from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.testing import (
     CrashingQueue,
     CrashingStorage,

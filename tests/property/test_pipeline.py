@@ -16,10 +16,11 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventreplay.capture import CaptureOptions, QueueOptions, capture, capture_queue
+from eventreplay.capture import CaptureOptions, capture
 from eventreplay.event import Event
 from eventreplay.log import Log
 from eventreplay.log.folder import FolderStorage
+from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.replay import replay
 from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.testing import (

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from eventreplay.admission import AdmissionLimits
-from eventreplay.capture import CaptureOptions, QueueOptions, capture, capture_queue
+from eventreplay.capture import CaptureOptions, capture
 from eventreplay.cutting import cut
 from eventreplay.errors import ConfigError, EpochError, FenceError, InvalidEventError
 from eventreplay.event import Event, Position
 from eventreplay.interfaces import Delivery
 from eventreplay.log import Log, Storage
+from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.testing import (
     END,
     CrashingStorage,

@@ -207,7 +207,7 @@ BUGS = (
     ),
     Bug(
         "queue: acknowledged before the commit",
-        "src/eventreplay/capture.py",
+        "src/eventreplay/queue_capture.py",
         (
             (
                 "    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]\n",
@@ -219,7 +219,7 @@ BUGS = (
     ),
     Bug(
         "queue: ends as idle while it is busy",
-        "src/eventreplay/capture.py",
+        "src/eventreplay/queue_capture.py",
         (("                delivery is None and options.idle_end_s", "                options.idle_end_s"),),
         (f"{QUEUE}::test_an_idle_limit_of_zero_still_empties_the_queue",),
     ),

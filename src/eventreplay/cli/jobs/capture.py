@@ -10,7 +10,7 @@ from typing import cast
 from attrs import asdict, frozen
 
 from eventreplay.admission import AdmissionLimits
-from eventreplay.capture import CaptureOptions, CaptureReceipt, QueueOptions, capture, capture_queue
+from eventreplay.capture import CaptureOptions, CaptureReceipt, capture
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.progress import progress
@@ -19,6 +19,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.log import Log
+from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.retrying import retried
 
 
