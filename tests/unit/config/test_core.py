@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from eventreplay.admission import AdmissionLimits
 from eventreplay.capture import CaptureOptions
 from eventreplay.codecs.limits import Limits
-from eventreplay.config import _RULES, FILE_BYTES_MAX, Settings, load_settings
+from eventreplay.config.core import _RULES, Settings, load_settings
+from eventreplay.config.file import FILE_BYTES_MAX
 from eventreplay.errors import ConfigError
 from eventreplay.log.layout import valid_partition
 from eventreplay.replay import replay

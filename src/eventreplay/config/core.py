@@ -1,4 +1,4 @@
-"""Settings: from arguments, the environment, a file, and the defaults, in this order.
+"""Settings of a run: from arguments, the environment, a file, and the defaults, in this order.
 
 One name for each setting everywhere: `log_url` as an argument of `Settings` and in `eventreplay.toml`,
 `EVENTREPLAY_LOG_URL` in the environment. A value that is wrong is an error although another one would have
@@ -7,23 +7,22 @@ won over it, and the message says where it stands. Nothing here opens or imports
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from eventreplay.config.file import read_file
+from eventreplay.config.sections import (
+    ENVIRONMENT_PREFIX,
+    NOT_SETTINGS,
+    belongs_to_a_section,
+    refuse_unknown,
+    sections,
+)
 from eventreplay.errors import ConfigError
-
-FILE_NAME = "eventreplay.toml"
-FILE_BYTES_MAX = 1024 * 1024
-ENVIRONMENT_PREFIX = "EVENTREPLAY_"
-NOT_SETTINGS = frozenset({"EVENTREPLAY_DEBUG", "EVENTREPLAY_DUCKDB_PATH"})
-"""Variables with the prefix that others read: the command line, and the dbt profile."""
 
 _MIB = 1024 * 1024
 _SHOWN_CHARACTERS_MAX = 60
@@ -160,71 +159,36 @@ def load_settings(
 
 
 def _from_file(file: str | os.PathLike[str] | None) -> Iterator[tuple[str, str, object]]:
-    path = Path(FILE_NAME if file is None else file)
-    if file is None and not path.exists():
+    found = read_file(file)
+    if found is None:
         return
-    found = _read(path)
-    _known(found, _RULES, f"in {path}")
-    for name, value in found.items():
-        yield f"{name} in {path}", name, value
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"The settings file {path} cannot be read: {error.strerror}.",
-            hint=f"Name a TOML file, or none: {FILE_NAME} here is read if it is there.",
-            path=str(path),
-        ) from error
-    if len(content) > FILE_BYTES_MAX:
-        raise ConfigError(
-            f"{path} is larger than {FILE_BYTES_MAX} bytes.", hint="Is it a settings file?", path=str(path)
-        )
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        # The error's own text quotes bytes of the file; it is not chained to be shown.
-        raise ConfigError(
-            f"{path} is not UTF-8 (byte {error.start}).", hint="Save it as UTF-8.", path=str(path)
-        ) from None
-    except (ValueError, RecursionError) as error:
-        # Besides its own error, tomllib lets those of endless digits and of endless nesting through.
-        raise ConfigError(
-            f"{path} is not TOML: {error}.",
-            hint='A setting is a line such as: log_url = "log".',
-            path=str(path),
-        ) from error
+    # A core setting given as a section is a wrong value, not a section: `[workers]` has no right sense.
+    tables = {name for name, value in found.values.items() if isinstance(value, dict)} - _RULES.keys()
+    if tables:
+        refuse_unknown(tables, sections(), f"in {found.path}", kind="section")
+    refuse_unknown(found.values.keys() - tables, _RULES, f"in {found.path}")
+    for name in found.values.keys() - tables:
+        yield f"{name} in {found.path}", name, found.values[name]
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
-    ours = {name: text for name, text in environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
+    ours = {name for name in environ if name.startswith(ENVIRONMENT_PREFIX)}
     variables = {ENVIRONMENT_PREFIX + name.upper(): name for name in _RULES}
-    _known(ours.keys() - NOT_SETTINGS, variables, "in the environment")
-    for variable in sorted(ours.keys() & variables.keys()):
+    unknown = ours - variables.keys() - NOT_SETTINGS
+    if unknown:
+        known = sections()
+        others = {name for name in unknown if not belongs_to_a_section(name, known)}
+        refuse_unknown(others, variables, "in the environment")
+    for variable in sorted(ours & variables.keys()):
         name = variables[variable]
-        yield f"{variable} in the environment", name, _RULES[name].from_text(ours[variable])
+        yield f"{variable} in the environment", name, _RULES[name].from_text(environ[variable])
 
 
 def _from_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, str, object]]:
-    _known(arguments, _RULES, "among the arguments")
+    refuse_unknown(arguments, _RULES, "among the arguments")
     for name, value in arguments.items():
         if value is not None:
             yield f"The argument {name}", name, value
-
-
-def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
-    choices = sorted(known)
-    for name in sorted(set(names) - set(choices)):
-        close = difflib.get_close_matches(name, choices, n=1)
-        meant = f"Did you mean {close[0]}? " if close else ""
-        raise ConfigError(
-            f"Unknown setting {name[:_SHOWN_CHARACTERS_MAX]!r} {where}.",
-            hint=f"{meant}There are: {', '.join(choices)}.",
-            setting=name,
-        )
 
 
 def _check(name: str, value: object, where: str) -> None:
