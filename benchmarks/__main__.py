@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
-import tempfile
+from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import cast
+
+from benchmarks.report import Report, machine, say, summary, table
 
 Figures = dict[str, float]
 
+CPUS = os.cpu_count()
+BARE = "bare write_table (zstd, its defaults)"
+DUCKDB = "DuckDB: read_parquet, to_json, insert"
 RATIOS = {
     "decode": [
         ("typed columns / ptars alone", "typed columns, decimals exact", "ptars alone"),
@@ -21,101 +26,117 @@ RATIOS = {
         ("JSON text / MessageToJson", "to canonical JSON text", "MessageToJson"),
     ],
     "capture": [
-        (
-            f"capture, workers={os.cpu_count()} / bare write_table",
-            f"capture, workers={os.cpu_count()}",
-            "bare write_table (zstd, its defaults)",
-        ),
-        (
-            "capture, workers=1 / bare write_table",
-            "capture, workers=1",
-            "bare write_table (zstd, its defaults)",
-        ),
+        (f"capture, workers={CPUS} / bare write_table", f"capture, workers={CPUS}", BARE),
+        ("capture, workers=1 / bare write_table", "capture, workers=1", BARE),
         ("capture, workers=1 / disk", "capture, workers=1", "the same bytes to disk, fsync (limit)"),
     ],
     "load": [
-        (
-            "replay, thread / DuckDB's own",
-            "log to RAW, decoding in a thread",
-            "DuckDB: read_parquet, to_json, insert",
-        ),
-        (
-            "replay, 2 processes / DuckDB's own",
-            "log to RAW, decoding in 2 processes",
-            "DuckDB: read_parquet, to_json, insert",
-        ),
+        ("replay, thread / DuckDB's own", "log to RAW, decoding in a thread", DUCKDB),
+        ("replay, 2 processes / DuckDB's own", "log to RAW, decoding in 2 processes", DUCKDB),
     ],
 }
+"""Measurements without a server: a module's `measure(events)` gives figures, and these are their ratios."""
+
+SERVERS = {
+    "journal": "journal.run",
+    "queue": "queue.run",
+    "warehouse": "warehouse.run",
+    "latency": "latency.run",
+    "memory": "memory",
+}
+"""Measurements with a server of their own: the module's `measure(Options(...))` gives a whole report."""
 
 
 def main() -> int:
     """Parse arguments, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--events", type=int, default=400_000, help="events for decode, capture and load")
-    parser.add_argument("--memory-events", default="1000000,10000000", help="the two lengths for memory")
-    parser.add_argument("--only", default="decode,capture,load,memory", help="which, comma-separated")
-    parser.add_argument("--json", action="store_true", help="print figures and ratios as JSON")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = _arguments()
     if arguments.child:
-        module, function, *rest = arguments.child
-        result = getattr(import_module(f"benchmarks.{module}"), function)(*[_number(item) for item in rest])
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(json.dumps(_call(*arguments.child)) + "\n")
         return 0
-    report: dict[str, object] = {"machine": _machine()}
-    for name in arguments.only.split(","):
-        sys.stderr.write(f"bench: {name} …\n")
-        if name == "memory":
-            lengths = [int(item) for item in arguments.memory_events.split(",")]
-            report[name] = _memory(lengths)
-        else:
-            figures = _child(name, "measure", arguments.events)
-            ratios = {title: figures[ours] / figures[peer] for title, ours, peer in RATIOS[name]}
-            report[name] = {"figures": figures, "ratios": ratios}
+    names = arguments.only.split(",")
+    unknown = sorted(set(names) - {*RATIOS, *SERVERS})
+    if unknown:
+        sys.stderr.write(
+            f"bench: unknown: {', '.join(unknown)}; there are {', '.join([*RATIOS, *SERVERS])}\n"
+        )
+        return 2
+    reports: dict[str, Report] = {}
+    about = machine()
+    for name in names:
+        say(f"{name} …")
+        reports[name] = _measure(name, arguments)
         if not arguments.json:
-            _show(name, cast("dict[str, dict[str, float]]", report[name]))
+            sys.stdout.write("\n" + table(name, reports[name]))
+            sys.stdout.flush()
+    whole = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": about, **reports}
+    if arguments.save:
+        with Path(arguments.save).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(whole) + "\n")
     if arguments.json:
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        sys.stdout.write(json.dumps(whole, indent=2) + "\n")
+    else:
+        sys.stdout.write(f"\n{summary(reports)}  machine    {about}\n")
     return 0
 
 
-def _number(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default=",".join([*RATIOS, *SERVERS]), help="which, comma-separated")
+    parser.add_argument("--json", action="store_true", help="print figures and ratios as JSON")
+    parser.add_argument("--save", metavar="FILE", help="append the figures to FILE, one line of JSON per run")
+    parser.add_argument("--events", type=int, default=400_000, help="events for decode, capture and load")
+    servers = parser.add_argument_group("journal, queue, warehouse, latency, memory")
+    servers.add_argument("--rows", type=int, help="events of one turn; memory: of the longer log")
+    servers.add_argument("--turns", type=int, help="how often each is measured; the median counts")
+    servers.add_argument("--without-dlt", action="store_true", help="journal: leave dlt out")
+    servers.add_argument("--dlt-rows", type=int, help="journal: rows for the slow backends of dlt")
+    servers.add_argument("--rates", help="latency: messages per second, comma-separated")
+    servers.add_argument("--seconds", type=int, help="latency: how long each rate is kept up")
+    servers.add_argument("--age-ms", type=int, help="latency: age at which a segment is committed")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
-def _machine() -> dict[str, object]:
-    return {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+def _measure(name: str, arguments: argparse.Namespace) -> Report:
+    if name in RATIOS:
+        figures = cast("Figures", _child(name, "measure", str(arguments.events)))
+        ratios = {title: figures[ours] / figures[peer] for title, ours, peer in RATIOS[name]}
+        return {"figures": figures, "ratios": ratios}
+    return _child(SERVERS[name], "measure", json.dumps(_options(name, arguments)))
 
 
-def _child(module: str, function: str, *rest: object) -> Figures:
-    command = [sys.executable, "-m", "benchmarks", "--child", module, function, *map(str, rest)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return cast("Figures", json.loads(done.stdout.splitlines()[-1]))
-
-
-def _memory(lengths: list[int]) -> dict[str, Figures]:
-    peaks: dict[str, Figures] = {}
-    for events in lengths:
-        with tempfile.TemporaryDirectory() as folder:
-            peaks[f"capture {events:,}"] = _child("memory", "measure_capture", events, folder)
-            peaks[f"replay {events:,}"] = _child("memory", "measure_replay", events, folder)
-    few, many = min(lengths), max(lengths)
-    peaks["ratios"] = {
-        f"{verb}: peak at {many:,} / at {few:,}": peaks[f"{verb} {many:,}"]["peak MB"]
-        / peaks[f"{verb} {few:,}"]["peak MB"]
-        for verb in ("capture", "replay")
+def _options(name: str, arguments: argparse.Namespace) -> dict[str, object]:
+    """What was asked for, by the names of the module's `Options`; the rest keeps its defaults."""
+    asked: dict[str, dict[str, object]] = {
+        "journal": {
+            "rows": arguments.rows,
+            "turns": arguments.turns,
+            "dlt": False if arguments.without_dlt else None,
+            "dlt_rows_max": arguments.dlt_rows,
+        },
+        "queue": {"events": arguments.rows, "turns": arguments.turns},
+        "warehouse": {"events": arguments.rows, "turns": arguments.turns},
+        "latency": {"rates": arguments.rates, "seconds": arguments.seconds, "age_max_ms": arguments.age_ms},
+        "memory": {"rows": arguments.rows},
     }
-    return peaks
+    return {key: value for key, value in asked[name].items() if value is not None}
 
 
-def _show(name: str, result: dict[str, dict[str, float]]) -> None:
-    sys.stdout.write(f"\n{name}\n")
-    for group, figures in result.items():
-        sys.stdout.write(f"  {group}\n")
-        for title, value in figures.items():
-            text = f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
-            sys.stdout.write(f"    {title:<52} {text:>16}\n")
-    sys.stdout.flush()
+def _child(*command: str) -> Report:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--child", *command],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return cast("Report", json.loads(done.stdout.splitlines()[-1]))
+
+
+def _call(module_name: str, function: str, *rest: str) -> object:
+    module = import_module(f"benchmarks.{module_name}")
+    if rest and rest[0].startswith("{"):
+        return getattr(module, function)(module.Options(**json.loads(rest[0])))
+    return getattr(module, function)(*[int(item) if item.isdigit() else item for item in rest])
 
 
 if __name__ == "__main__":

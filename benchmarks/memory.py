@@ -1,4 +1,4 @@
-"""Peak memory of capture and of replay at two lengths of a log: it must not grow with the length."""
+"""Peak memory of capture from a journal, and of replay, at two lengths: it must not grow with the length."""
 
 from __future__ import annotations
 
@@ -7,40 +7,101 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.timing import peak_mb
-from eventreplay.capture import capture
+from attrs import frozen
+
+from benchmarks.contest import Contestant, child, contest
+from benchmarks.journal import table
+from benchmarks.journal.ours import into
+from benchmarks.report import Ratio, Report, rates
 from eventreplay.codecs.router import codec_for
 from eventreplay.demo import schemas
-from eventreplay.demo.generator import GeneratedSource
 from eventreplay.log import Log
 from eventreplay.replay import replay
 from eventreplay.sinks.duckdb import DuckDBSink
+from eventreplay.testing.services import PostgresServer
+
+SHORTER_BY = 20
+IDLE = "an interpreter with everything imported (limit)"
 
 
-def measure_capture(events: int, folder: str) -> dict[str, float]:
-    """Generate and capture `events` records into `folder`; rate and peak of this process."""
-    begun = time.perf_counter()
-    source = GeneratedSource(7, events)
-    receipt = capture(source, Log.open(Path(folder) / "log"), "journal")
-    return {
-        "events": receipt.received,
-        "events/s": receipt.received / (time.perf_counter() - begun),
-        "peak MB": peak_mb(),
-    }
+@frozen(kw_only=True)
+class Options:
+    """What is measured: `rows` is the longer length; the shorter is a twentieth of it."""
+
+    rows: int = 2_000_000
 
 
-def measure_replay(events: int, folder: str) -> dict[str, float]:
-    """Replay that log into a new DuckDB file; rate and peak of this process."""
-    begun = time.perf_counter()
+def measure(options: Options) -> Report:
+    """Peak of each verb at each length; once each, because a peak does not vary as a time does."""
+    lengths = (max(1, options.rows // SHORTER_BY), options.rows)
+    contestants: list[Contestant] = []
+    settings = {"fsync": "off", "max_wal_size": "8GB", "synchronous_commit": "off"}
     with (
-        tempfile.TemporaryDirectory() as scratch,
+        tempfile.TemporaryDirectory(prefix="eventreplay-bench-") as folder,
+        PostgresServer.start(settings=settings) as server,
+    ):
+        contestants.append(Contestant(title=IDLE, command=child("memory", "idle"), events=1))
+        for rows in lengths:
+            url = server.database()
+            table.make(url, rows)
+            log = Path(folder) / f"log-{rows}"
+            contestants += [
+                Contestant(
+                    title=f"capture from the journal, {rows:,}",
+                    command=child("memory", "capture_journal", rows, log),
+                    events=rows,
+                    secrets={"BENCHMARK_URL": url},
+                ),
+                Contestant(
+                    title=f"replay into DuckDB, {rows:,}",
+                    command=child("memory", "replay_log", rows, log, folder),
+                    events=rows,
+                ),
+            ]
+        found = contest(contestants, 1)
+    peaks = {each.title: each.peak_mb for each in found}
+    few, many = lengths
+    ratios = [
+        Ratio(
+            title=f"peak MB, {verb}: {many:,} / {few:,}",
+            value=peaks[f"{verb}, {many:,}"] / peaks[f"{verb}, {few:,}"],
+            target="1",
+        )
+        for verb in ("capture from the journal", "replay into DuckDB")
+    ]
+    ratios += [
+        Ratio(
+            title=f"peak MB, {verb}, {many:,} / imports alone", value=peaks[f"{verb}, {many:,}"] / peaks[IDLE]
+        )
+        for verb in ("capture from the journal", "replay into DuckDB")
+    ]
+    return rates(found, ratios)
+
+
+def idle() -> dict[str, object]:
+    """Imports what the others import, and does nothing with it."""
+    codec_for(schemas.load())
+    return {"seconds": 1.0, "events": 1}
+
+
+def capture_journal(rows: int, log: str) -> dict[str, object]:
+    """Journal to the log at `log`, which stays for the replay."""
+    begun_s = time.perf_counter()
+    receipt = into(Path(log), workers=1)
+    if receipt.logged != rows:
+        raise RuntimeError(f"{receipt.logged} of {rows} rows are in the log.")
+    return {"seconds": time.perf_counter() - begun_s, "events": rows}
+
+
+def replay_log(rows: int, log: str, folder: str) -> dict[str, object]:
+    """That log into a new DuckDB file."""
+    begun_s = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as scratch,
         DuckDBSink(Path(scratch) / "warehouse.duckdb", clock=lambda: datetime.now(UTC)) as sink,
     ):
-        receipt = replay(Log.open(Path(folder) / "log"), sink, codec_for(schemas.load()))
-        if receipt.read != events:
-            raise RuntimeError(f"The log at {folder} holds {receipt.read} records, not {events}.")
-        return {
-            "events": receipt.read,
-            "events/s": receipt.read / (time.perf_counter() - begun),
-            "peak MB": peak_mb(),
-        }
+        receipt = replay(Log.open(log), sink, codec_for(schemas.load()))
+        seconds = time.perf_counter() - begun_s
+    if receipt.loaded != rows:
+        raise RuntimeError(f"{receipt.loaded} of {rows} rows were loaded, {receipt.quarantined} refused.")
+    return {"seconds": seconds, "events": rows}

@@ -1,0 +1,1 @@
+"""PostgreSQL journal to log. Empty on purpose: a peer's process must not load what it does not use."""

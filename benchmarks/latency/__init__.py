@@ -1,0 +1,1 @@
+"""From publish to durable. Empty on purpose: the publisher's process must not load what it does not use."""

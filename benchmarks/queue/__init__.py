@@ -1,0 +1,1 @@
+"""RabbitMQ queue to log. Empty on purpose: a peer's process must not load what it does not use."""

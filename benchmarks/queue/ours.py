@@ -1,0 +1,71 @@
+"""Our side of the queue measurements, each in a process of its own; the broker is in BENCHMARK_*."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from eventreplay.log import Log
+from eventreplay.queue_capture import QueueOptions, capture_queue
+from eventreplay.secret import Secret
+from eventreplay.sources.rabbitmq import RabbitSettings, RabbitSource
+
+PARTITION = "live-0"
+RECEIVE_TIMEOUT_S = 0.2
+SEGMENT_ROWS = 65_536
+QUIET_S_MAX = 30.0
+
+
+def source(queue: str) -> RabbitSource:
+    """The queue as a source, with its defaults."""
+    return RabbitSource(RabbitSettings(url=Secret(os.environ["BENCHMARK_URL"]), queue=queue))
+
+
+def to_log(queue: str, events: int, folder: str) -> dict[str, object]:
+    """Queue to a new folder log; the clock stops when the last full segment is committed and acknowledged."""
+    moments: list[tuple[int, float, float]] = []
+
+    def committed(received: int, _: int | None) -> None:
+        moments.append((received, time.perf_counter(), time.process_time()))
+
+    options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=1.0)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        log = Log.open(Path(name) / "log")
+        reader = source(queue)
+        begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+        receipt = capture_queue(
+            reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed
+        )
+        reader.close()
+    if (receipt.received, receipt.quarantined) != (events, 0):
+        raise RuntimeError(
+            f"{receipt.received} of {events} messages came, {receipt.quarantined} were refused."
+        )
+    # The end of a queue shows only by nothing more coming; a last segment that waited for that is left out.
+    before = [0, *(received for received, _, _ in moments)]
+    full = [
+        moment for last, moment in zip(before, moments, strict=False) if moment[0] - last >= options.rows_max
+    ]
+    done, ended_s, ended_cpu_s = full[-1]
+    return {"seconds": ended_s - begun_s, "cpu_s": ended_cpu_s - begun_cpu_s, "events": done}
+
+
+def receive_only(queue: str, events: int) -> dict[str, object]:
+    """`receive` and `settle` without a log: what our reader takes, beside what pika's takes."""
+    reader = source(queue)
+    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    heard_s, got = begun_s, 0
+    while got < events:
+        delivery = reader.receive(RECEIVE_TIMEOUT_S)
+        now_s = time.perf_counter()
+        if delivery is not None:
+            heard_s = now_s
+            got += delivery.batch.rows
+            reader.settle(delivery)
+        elif now_s - heard_s > QUIET_S_MAX:
+            raise RuntimeError(f"{got} of {events} messages came.")
+    seconds, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
+    reader.close()
+    return {"seconds": seconds, "cpu_s": cpu_s, "events": events}
