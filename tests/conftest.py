@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from eventreplay.testing.services import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,8 +47,11 @@ def _is_here(host: str) -> bool:
 def pytest_configure() -> None:
     """Before anything is collected: an import must not reach out either."""
     socket.socket.connect = _connect_here  # type: ignore[assignment,method-assign]
-    # Settings of whoever runs the tests are not part of them.
-    for name in [name for name in os.environ if name.startswith("EVENTREPLAY_")]:
+    # Settings of whoever runs the tests are not part of them; servers they name for the tests are.
+    ours = "EVENTREPLAY_TEST_"
+    for name in [
+        name for name in os.environ if name.startswith("EVENTREPLAY_") and not name.startswith(ours)
+    ]:
         del os.environ[name]
 
 
@@ -53,3 +59,18 @@ def pytest_configure() -> None:
 def root() -> Path:
     """The folder of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for all tests of this process, started by the first that asks; who kills one starts another."""
+    with PostgresServer.find() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of the test's own."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)

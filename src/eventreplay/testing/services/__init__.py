@@ -1,0 +1,24 @@
+"""Real servers for tests: found or started, on the loopback, gone when the test process is gone.
+
+`X.start()` starts a server of your own; `X.find()` takes the one that an environment variable names
+(EVENTREPLAY_TEST_POSTGRES_URL, _RABBITMQ_URL, _S3_URL, _SNOWFLAKE_URL) if there is one. A server that cannot
+be had is an error that says what was tried and what to install; nothing is ever left out silently.
+"""
+
+from __future__ import annotations
+
+from eventreplay.testing.services.errors import (
+    NotOursError,
+    ServiceError,
+    ServiceMissingError,
+    ServiceNotReadyError,
+)
+from eventreplay.testing.services.postgres import PostgresServer
+
+__all__ = [
+    "NotOursError",
+    "PostgresServer",
+    "ServiceError",
+    "ServiceMissingError",
+    "ServiceNotReadyError",
+]

@@ -1,0 +1,407 @@
+"""A PostgreSQL server for tests: own data folder, a port of the loopback, superuser with a password."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import secrets
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+from attrs import frozen
+
+from eventreplay.testing.services import finding, prefix
+from eventreplay.testing.services.certificates import Certificates, certificates
+from eventreplay.testing.services.errors import (
+    NotOursError,
+    ServiceError,
+    ServiceNotReadyError,
+    missing,
+)
+from eventreplay.testing.services.guarded import Account, Guarded
+from eventreplay.testing.services.ports import LOOPBACK, free_port
+
+IMAGE = "postgres:16.9"
+PACKAGE = "postgresql"
+USER = "postgres"
+STARTS_MAX = 3
+SETTINGS: Mapping[str, str] = {
+    "max_prepared_transactions": "20",
+    "wal_level": "logical",
+    # A killed process loses nothing that the kernel has taken; only a crashed machine would, and then the
+    # data folder is of no use anyway. Set it to "on" where the cost of a commit matters.
+    "fsync": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "log_min_messages": "warning",
+}
+
+
+@frozen
+class Programs:
+    """Where PostgreSQL's programs are, and the environment they need beyond a clean one."""
+
+    bin: Path
+    env: Mapping[str, str]
+
+
+class PostgresServer:
+    """One PostgreSQL server; a context manager.
+
+    Attributes:
+        url: postgresql:// URL of the superuser and the database `postgres`.
+        host: the loopback's address, or the override's host.
+        port: the same after a restart.
+        password: of the superuser.
+        ca_file: the authority to verify the server with, if it was started with `tls=True`.
+    """
+
+    def __init__(self, url: str, backend: _Local | _Docker | None, ca_file: Path | None = None) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.host = parts.hostname or LOOPBACK
+        self.port = parts.port or 5432
+        self.password = parts.password or ""
+        self.ca_file = ca_file
+        self._backend = backend
+        self._databases: list[str] = []
+
+    @classmethod
+    def find(cls) -> PostgresServer:
+        """The server that EVENTREPLAY_TEST_POSTGRES_URL names, if it answers; else one of our own.
+
+        Raises:
+            ServiceError: the named server does not answer; or as `start`.
+        """
+        url = finding.override("PostgreSQL")
+        if url is None:
+            return cls.start()
+        server = cls(url, None)
+        problem = server._problem()
+        if problem is not None:
+            raise ServiceNotReadyError(
+                f"The PostgreSQL server that {finding.OVERRIDES['PostgreSQL']} names does not answer: {problem}.",
+                hint="Start it, correct the URL, or unset the variable to have one started.",
+                service="PostgreSQL",
+                status=None,
+            )
+        return server
+
+    @classmethod
+    def start(cls, settings: Mapping[str, str] | None = None, *, tls: bool = False) -> PostgresServer:
+        """Start a server and wait until it answers SQL.
+
+        Args:
+            settings: of postgresql.conf, over those in `SETTINGS`.
+            tls: with a certificate for the loopback; clients without TLS are let in as well.
+
+        Raises:
+            ServiceMissingError: no container engine, no programs, no packages; says what was tried.
+            ServiceNotReadyError: it was started and did not answer.
+        """
+        merged = {**SETTINGS, **(settings or {})}
+        for last in (False, False, True)[-STARTS_MAX:]:
+            server = cls._start_once(merged, tls=tls)
+            try:
+                server._until_ready()
+            except ServiceNotReadyError as error:
+                server.close()
+                # Another process may have drawn the same port between our look and the server's bind.
+                if last or "could not bind" not in str(error):
+                    raise
+            except BaseException:
+                server.close()
+                raise
+            else:
+                return server
+        raise AssertionError("the last try returns or raises")
+
+    @classmethod
+    def _start_once(cls, settings: Mapping[str, str], *, tls: bool) -> PostgresServer:
+        password, port = secrets.token_urlsafe(18), free_port()
+        engine = finding.docker()
+        guarded = Guarded("PostgreSQL")
+        try:
+            signed = certificates(guarded.folder / "certificates") if tls else None
+            backend: _Local | _Docker
+            if engine is not None:
+                backend = _Docker(guarded, engine, port, password, settings, signed)
+            else:
+                backend = _Local(guarded, _programs(), port, password, settings, signed)
+            backend.run()
+        except BaseException:
+            guarded.close()
+            raise
+        url = f"postgresql://{USER}:{quote(password)}@{LOOPBACK}:{port}/postgres"
+        return cls(url, backend, None if signed is None else signed.ca)
+
+    def database(self) -> str:
+        """Create an empty database; its URL."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._execute(f'CREATE DATABASE "{name}"')
+        self._databases.append(name)
+        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+
+    def drop(self, url: str) -> None:
+        """Remove a database that `database` made, and whoever is connected to it."""
+        name = urlsplit(url).path.lstrip("/")
+        if name not in self._databases:
+            raise NotOursError(f"The database {name} was not made here.")
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._databases.remove(name)
+
+    def kill(self) -> None:
+        """SIGKILL to every process of the server, as when the machine's memory runs out."""
+        self._ours().kill()
+
+    def stop(self) -> None:
+        """Stop as an administrator would: connections are ended, everything is written."""
+        self._ours().stop()
+
+    def restart(self) -> None:
+        """Start again with the same data on the same port; stops first if it runs."""
+        backend = self._ours()
+        if backend.running():
+            backend.stop()
+        backend.run()
+        self._until_ready()
+
+    def pause(self) -> None:
+        """Freeze every process of the server: connections stay open, nobody answers."""
+        self._ours().guarded.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let go on what `pause` froze."""
+        self._ours().guarded.signal(signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        """The end of the server's log."""
+        return self._ours().guarded.tail("postgres")
+
+    def close(self) -> None:
+        """End the server and remove its data; an override's server keeps running, its test databases go."""
+        if self._backend is None:
+            for name in self._databases:
+                self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            self._databases.clear()
+            return
+        self._backend.guarded.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ours(self) -> _Local | _Docker:
+        if self._backend is None:
+            raise NotOursError(
+                "This PostgreSQL server was started by somebody else; it is not ours to stop.",
+                hint="Tests that stop a server start their own: PostgresServer.start().",
+            )
+        return self._backend
+
+    def _until_ready(self) -> None:
+        backend = self._ours()
+        backend.guarded.wait_ready("postgres", lambda: True if self._problem() is None else None)
+
+    def _problem(self) -> str | None:
+        """Why SQL is not answered now; without the driver's own text, which may quote the URL."""
+        driver = _driver()
+        try:
+            connection = driver.connect(self.url, connect_timeout=5)
+        except driver.OperationalError as error:
+            return "refused the password" if "authentication failed" in str(error) else "no connection"
+        connection.close()
+        return None
+
+    def _execute(self, statement: str) -> None:
+        driver = _driver()
+        connection = driver.connect(self.url, connect_timeout=30)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+
+class _Local:
+    """The server as processes of this machine."""
+
+    def __init__(
+        self,
+        guarded: Guarded,
+        programs: Programs,
+        port: int,
+        password: str,
+        settings: Mapping[str, str],
+        signed: Certificates | None,
+    ) -> None:
+        self.guarded = guarded
+        self._programs = programs
+        self._account: Account | None = finding.unprivileged()
+        self._home = guarded.folder / "home"
+        self._home.mkdir(mode=0o700)
+        self._data = self._home / "data"
+        self._settings = {
+            **settings,
+            "port": str(port),
+            "listen_addresses": LOOPBACK,
+            # A socket's path would be too long below deep folders, and nobody needs it.
+            "unix_socket_directories": "",
+        }
+        if signed is not None:
+            own = self._home / "server.key"
+            own.write_bytes(signed.key.read_bytes())
+            own.chmod(0o600)
+            signed.chain.chmod(0o644)
+            signed.ca.parent.chmod(0o755)
+            self._settings |= {"ssl": "on", "ssl_cert_file": str(signed.chain), "ssl_key_file": str(own)}
+        self._initdb(password)
+
+    def _initdb(self, password: str) -> None:
+        secret = self._home / "password"
+        secret.write_text(password + "\n", "ascii")
+        finding.give(self._home, self._account)
+        command = [
+            str(self._programs.bin / "initdb"),
+            f"--pgdata={self._data}",
+            f"--username={USER}",
+            f"--pwfile={secret}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        self.guarded.run("initdb", command, env=self._env(), account=self._account)
+        self.guarded.finish("initdb")
+        secret.unlink()
+
+    def _env(self) -> dict[str, str]:
+        return {**finding.clean_environment(), **self._programs.env, "HOME": str(self._home)}
+
+    def run(self) -> None:
+        command = [str(self._programs.bin / "postgres"), "-D", str(self._data)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        # SIGQUIT ends it at once, and unlike SIGKILL it takes its shared memory along.
+        self.guarded.run(
+            "postgres", command, env=self._env(), account=self._account, quit_signal=signal.SIGQUIT
+        )
+
+    def running(self) -> bool:
+        return self.guarded.status("postgres") is None
+
+    def stop(self) -> None:
+        self.guarded.signal(signal.SIGINT, "postgres")
+        self.guarded.wait_for(lambda: self.guarded.status("postgres"), "PostgreSQL did not stop", 60)
+
+    def kill(self) -> None:
+        segment = self._segment()
+        self.guarded.kill()
+        if segment is not None:
+            # The kernel keeps a killed server's few bytes of System V memory until somebody removes them.
+            ctypes.CDLL(None, use_errno=True).shmctl(segment, 0, None)
+
+    def _segment(self) -> int | None:
+        try:
+            words = (self._data / "postmaster.pid").read_text("ascii").splitlines()[6].split()
+            return int(words[1])
+        except (OSError, IndexError, ValueError):
+            return None
+
+
+class _Docker:
+    """The server as a container of the official image."""
+
+    def __init__(
+        self,
+        guarded: Guarded,
+        engine: str,
+        port: int,
+        password: str,
+        settings: Mapping[str, str],
+        signed: Certificates | None,
+    ) -> None:
+        self.guarded = guarded
+        self._engine = engine
+        self._name = f"eventreplay-postgres-{secrets.token_hex(6)}"
+        guarded.at_end([engine, "rm", "--force", "--volumes", self._name])
+        secret = guarded.folder / "env"
+        secret.write_text(
+            f"POSTGRES_PASSWORD={password}\nPOSTGRES_INITDB_ARGS=--auth=scram-sha-256 --locale=C.UTF-8\n",
+            "ascii",
+        )
+        secret.chmod(0o600)
+        command = [engine, "create", "--name", self._name, "--publish", f"{LOOPBACK}:{port}:5432"]
+        command += ["--env-file", str(secret), "--shm-size", "256m"]
+        words = ["postgres"]
+        for name, value in settings.items():
+            words += ["-c", f"{name}={value}"]
+        if signed is not None:
+            inside = "/certificates"
+            command += ["--volume", f"{signed.ca.parent}:{inside}:ro", "--entrypoint", "sh"]
+            # The key must be the server's own and closed to others, whoever owns it outside.
+            taken = "install -o postgres -g postgres -m 600 /certificates/server.* /tmp/"
+            words += ["-c", "ssl=on", "-c", "ssl_cert_file=/tmp/server.pem"]
+            words += ["-c", "ssl_key_file=/tmp/server.key"]
+            words = ["-c", f'{taken} && exec docker-entrypoint.sh "$@"', "sh", *words]
+        guarded.run("create", [*command, IMAGE, *words], env=dict(os.environ))
+        guarded.finish("create", prefix.DOWNLOAD_S_MAX)
+        secret.unlink()
+
+    def run(self) -> None:
+        self.guarded.run("postgres", [self._engine, "start", "--attach", self._name], env=dict(os.environ))
+
+    def running(self) -> bool:
+        return self.guarded.status("postgres") is None
+
+    def stop(self) -> None:
+        self._do("stop", "--time", "60")
+
+    def kill(self) -> None:
+        self._do("kill", "--signal", "KILL")
+
+    def _do(self, *words: str) -> None:
+        self.guarded.run(words[0], [self._engine, *words, self._name], env=dict(os.environ))
+        self.guarded.finish(words[0])
+        self.guarded.wait_for(lambda: self.guarded.status("postgres"), "the container did not end", 60)
+
+
+def _programs() -> Programs:
+    """PostgreSQL's programs on this machine, or from the distribution's packages."""
+    here = finding.installed("postgres", ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"])
+    if here is not None:
+        return Programs(here.parent, {})
+    tried = [
+        f"{finding.OVERRIDES['PostgreSQL']} is not set, or this server has to be our own.",
+        "no container engine answers `docker info`.",
+        "no `postgres` below /usr/lib/postgresql or on PATH.",
+    ]
+    try:
+        folder = prefix.provide(PACKAGE)
+    except prefix.PrefixError as error:
+        tried.append(f"packages: {error}")
+    else:
+        found = sorted(folder.glob("usr/lib/postgresql/*/bin/postgres"))
+        if found:
+            return Programs(found[-1].parent, {"LD_LIBRARY_PATH": prefix.libraries(folder)})
+        tried.append(f"packages: {folder} holds no `postgres`.")
+    raise missing("PostgreSQL", tried, "Install PostgreSQL 13 or newer (Debian: apt-get install postgresql).")
+
+
+def _driver() -> Any:
+    try:
+        return importlib.import_module("psycopg2")
+    except ImportError as error:
+        raise ServiceError(
+            "PostgreSQL for tests needs the driver psycopg2.", hint="Install eventreplay[postgres]."
+        ) from error
