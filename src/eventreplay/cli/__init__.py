@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from eventreplay.cli.app import app
 from eventreplay.cli.failures import explain, is_debug
+from eventreplay.cli.stopping import StoppedEarly
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; what comes back is the exit code.
 
     0 done; 1 failed; 2 wrong usage or settings; 3 the log is damaged; 4 another writer was first;
-    130 stopped by Ctrl-C. With EVENTREPLAY_DEBUG=1 an error is raised with its traceback.
+    130 stopped by Ctrl-C; 143 by SIGTERM. With EVENTREPLAY_DEBUG=1 an error is raised with its traceback.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
@@ -34,6 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_debug():
             raise
         return explain(error, as_json="--json" in arguments)
-    if code == INTERRUPTED:
+    if code == INTERRUPTED and not isinstance(code, StoppedEarly):
         explain(KeyboardInterrupt(), as_json="--json" in arguments)
     return code if isinstance(code, int) else 0

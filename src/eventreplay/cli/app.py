@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.commands import demo, inspect, log, quarantine, verbs
+from eventreplay.cli.commands import capture, demo, inspect, log, quarantine, replay
 from eventreplay.cli.options import examples
 
 app = typer.Typer(
@@ -44,7 +44,8 @@ def _root(
 
 
 demo.register(app)
-verbs.register(app)
+capture.register(app)
+replay.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
 inspect.register(app)

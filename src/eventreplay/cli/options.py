@@ -54,6 +54,16 @@ Schemas = Annotated[
         show_default=False,
     ),
 ]
+PluginOptions = Annotated[
+    list[str] | None,
+    Option(
+        "--option",
+        "-o",
+        metavar="NAME=VALUE",
+        help="An option of the plugin; may be given several times. No secrets: others see a command line.",
+        show_default=False,
+    ),
+]
 MANY_ROWS = 100
 """Rows that a listing shows unless told otherwise."""
 

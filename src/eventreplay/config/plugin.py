@@ -184,7 +184,7 @@ def _from_usual_variables(cls: type, kinds: Mapping[str, Kind], environ: Mapping
         # Container platforms set variables to nothing where they mean "not set".
         if environ.get(usual):
             yield _text_value(kinds[name], environ[usual], f"{usual} in the environment")
-        elif kinds[name].secret and environ.get(f"{usual}_FILE"):
+        elif name + _FILE_SUFFIX in _names(kinds) - set(kinds) and environ.get(f"{usual}_FILE"):
             yield name, _InFile(environ[f"{usual}_FILE"]), f"{usual}_FILE in the environment"
 
 

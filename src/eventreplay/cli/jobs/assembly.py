@@ -7,14 +7,19 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from attrs import frozen
+
 from eventreplay import registry
-from eventreplay.config import Settings, load_settings
+from eventreplay.config import Settings, has_settings, load_settings, plugin_settings
+from eventreplay.config.file import read_file
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Sink, Source
 from eventreplay.log import Log
 
+S3_SCHEME = "s3://"
 FILES, DUCKDB = "files", "duckdb"
 """The source that a plain path means; the sink whose tables the command line can look into."""
 
@@ -26,7 +31,10 @@ def settings_of(config: Path | None, **arguments: object) -> Settings:
 
 def log_of(url: str | None, config: Path | None) -> Log:
     """The log that the command line or the settings name, whether it is there or not."""
-    return Log.open(settings_of(config, log_url=url).log_url)
+    place = settings_of(config, log_url=url).log_url
+    if not place.startswith(S3_SCHEME):
+        return Log.open(place)
+    return Log.open(place)
 
 
 def existing_log(url: str | None, config: Path | None) -> Log:
@@ -50,25 +58,63 @@ def no_log(url: str) -> ConfigError:
     )
 
 
+@frozen
+class Maker:
+    """How a source is made; `make` may be called again, after an error."""
+
+    name: str
+    target: Callable[..., Source | QueueSource]
+    make: Callable[[], Source | QueueSource]
+
+    def is_queue(self) -> bool:
+        """Whether it delivers instead of being read; a function is called once to see what it makes."""
+        if inspect.isclass(self.target):
+            return hasattr(self.target, "receive")
+        made = self.make()
+        try:
+            return hasattr(made, "receive")
+        finally:
+            made.close()
+
+
 def source_of(
-    spec: str, options: Iterable[str], *, exists: Callable[[str], bool] | None = None
+    spec: str,
+    options: Iterable[str],
+    *,
+    config: Path | None = None,
+    exists: Callable[[str], bool] | None = None,
 ) -> Source | QueueSource:
-    """The source that `spec` means: `NAME:PLACE`, the `NAME` of a source, or a path of files.
+    """The source that `spec` means; see `source_maker`."""
+    return source_maker(spec, options, config=config, exists=exists).make()
+
+
+def source_maker(
+    spec: str,
+    options: Iterable[str],
+    *,
+    config: Path | None = None,
+    exists: Callable[[str], bool] | None = None,
+) -> Maker:
+    """What makes the source that `spec` means: `NAME:PLACE`, the `NAME` of a source, or a path of files.
 
     Args:
         spec: as typed.
-        options: `NAME=VALUE` each; they become arguments of the source's class, by its annotations.
+        options: `NAME=VALUE` each; settings of the source, or arguments of its class by its annotations.
+        config: the settings file that holds its section.
         exists: whether a path is there; the file system is asked unless it is given.
+
+    Raises:
+        ConfigError: it means none, or what was given does not fit it.
     """
     known = {plugin.name for plugin in registry.plugins(probe=False) if plugin.kind == "source"}
     name, colon, place = spec.partition(":")
     if colon and name in known:
-        return _made(name, [place], options)
+        return _maker(name, [place], options, config)
     is_path = (exists or _is_path)(spec)
     if spec in known and not is_path:
-        return _made(spec, [], options)
+        return _maker(spec, [], options, config)
     if is_path or re.search(r"[/*?\[]", spec):
-        return _made(FILES, [spec], options)
+        return _maker(FILES, [spec], options, config)
     raise ConfigError(
         f"{spec!r} is neither a path nor the name of a source.",
         hint=f"Installed sources: {', '.join(sorted(known)) or 'none'}; give a path, NAME or NAME:PLACE.",
@@ -79,17 +125,39 @@ def _is_path(text: str) -> bool:
     return Path(text).exists()
 
 
-def _made(name: str, places: list[str], options: Iterable[str]) -> Source | QueueSource:
-    make = registry.load("source", name)
-    arguments = _arguments(name, make, options)
-    try:
-        return make(*places, **arguments)
-    except TypeError as error:
+def _maker(name: str, places: list[str], options: Iterable[str], config: Path | None) -> Maker:
+    target = registry.load("source", name)
+    settings_class = has_settings(target)
+    if settings_class is not None:
+        place = places[0] if places else None
+        # Read once: what a run is told does not change under it.
+        settings = plugin_settings(name, settings_class, config, None, options, place)
+        return Maker(name, target, partial(target, settings))
+    refuse_section(name, config)
+    arguments = _arguments(name, target, options)
+
+    def make() -> Source | QueueSource:
+        try:
+            return target(*places, **arguments)
+        except TypeError as error:
+            raise ConfigError(
+                f"The source {name!r} cannot be made from what was given.",
+                hint=f"It takes: {_takes(target)}. Give a place as {name}:PLACE, the rest as -o NAME=VALUE.",
+                source=name,
+            ) from error
+
+    return Maker(name, target, make)
+
+
+def refuse_section(name: str, config: Path | None) -> None:
+    """A section of an end that takes no settings would be passed over in silence."""
+    found = read_file(config)
+    if found is not None and isinstance(found.values.get(name), dict):
         raise ConfigError(
-            f"The source {name!r} cannot be made from what was given.",
-            hint=f"It takes: {_takes(make)}. Give a place as {name}:PLACE, the rest as --option NAME=VALUE.",
-            source=name,
-        ) from error
+            f"{name} takes no settings from a section, and {found.path} has [{name}].",
+            hint="Remove the section; give its place on the command line and the rest as -o NAME=VALUE.",
+            section=name,
+        )
 
 
 def _takes(make: Callable[..., object]) -> str:
@@ -106,7 +174,7 @@ def _arguments(name: str, make: Callable[..., object], options: Iterable[str]) -
         if not equals or key not in parameters:
             what = f"{key!r}" if equals else "An option without '='"
             raise ConfigError(
-                f"{what} is no option of the source {name!r}.",
+                f"{what} is no option of {name!r}.",
                 hint=f"Write NAME=VALUE; it takes: {_takes(make)}.",
                 source=name,
             )
@@ -140,10 +208,32 @@ def _value(key: str, text: str, hint: object) -> object:
     return text
 
 
-def sink_of(settings: Settings, now: Callable[[], datetime]) -> Sink:
-    """The sink that `sink_url` names; made of the place behind `name://` and the clock for its timestamps."""
-    name, _, _ = settings.sink_url.partition("://")
-    return registry.load("sink", name)(place_of(settings.sink_url), clock=now)
+def sink_of(
+    settings: Settings,
+    now: Callable[[], datetime],
+    *,
+    config: Path | None = None,
+    options: Iterable[str] = (),
+) -> Sink:
+    """The sink that `sink_url` names; made of its settings or its place, and the clock for its timestamps.
+
+    Raises:
+        ConfigError: there is no such sink, or what was given does not fit it.
+    """
+    name, target, place = sink_target(settings.sink_url)
+    settings_class = has_settings(target)
+    if settings_class is not None:
+        return target(plugin_settings(name, settings_class, config, None, options, place or None), clock=now)
+    refuse_section(name, config)
+    if not place:
+        raise ConfigError(f"{name}:// names no place.", hint=f"Write {name}:///PLACE.", sink=name)
+    return target(place, **_arguments(name, target, options), clock=now)
+
+
+def sink_target(url: str) -> tuple[str, Callable[..., Sink], str]:
+    """Name, class and place of a sink, as its URL has them."""
+    name, _, _ = url.partition("://")
+    return name, registry.load("sink", name), place_of(url)
 
 
 def place_of(url: str) -> str:

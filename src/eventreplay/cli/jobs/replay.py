@@ -25,6 +25,7 @@ class ReplayRequest:
     sink: str | None
     replay_id: str | None
     schemas: str | None
+    options: tuple[str, ...]
     workers: int | None
     accept_codec_change: bool
     config: Path | None
@@ -56,7 +57,9 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
 def _once(request: ReplayRequest, settings: Settings) -> ReplayReceipt:
     log = assembly.existing_log(settings.log_url, request.config)
     codec = decoding.codec_of(request.schemas, settings)
-    sink = assembly.sink_of(settings, lambda: datetime.now(UTC))
+    sink = assembly.sink_of(
+        settings, lambda: datetime.now(UTC), config=request.config, options=request.options
+    )
     try:
         with progress(f"replay {settings.replay_id}", "events") as report:
             return replay(
