@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from eventreplay.testing.services import PostgresServer
+from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,3 +74,33 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.database()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """One for all tests of this process, started by the first that asks; who kills one starts another."""
+    with RabbitServer.find() as server:
+        yield server
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server: RabbitServer) -> str:
+    """A virtual host of the test's own."""
+    return rabbitmq_server.vhost()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One for all tests of this process, started by the first that asks; who kills one starts another."""
+    with S3Server.find() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a bucket of the test's own; the variables that clients of S3 read lead to it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_server.bucket()

@@ -14,10 +14,14 @@ from eventreplay.testing.services.errors import (
     ServiceNotReadyError,
 )
 from eventreplay.testing.services.postgres import PostgresServer
+from eventreplay.testing.services.rabbitmq import RabbitServer
+from eventreplay.testing.services.s3 import S3Server
 
 __all__ = [
     "NotOursError",
     "PostgresServer",
+    "RabbitServer",
+    "S3Server",
     "ServiceError",
     "ServiceMissingError",
     "ServiceNotReadyError",

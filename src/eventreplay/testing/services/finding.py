@@ -6,10 +6,12 @@ import functools
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 from eventreplay.testing.services.guarded import Account
+from eventreplay.testing.services.ports import LOOPBACK
 
 OVERRIDES = {
     "PostgreSQL": "EVENTREPLAY_TEST_POSTGRES_URL",
@@ -24,6 +26,20 @@ NO_DOCKER = "EVENTREPLAY_TEST_NO_DOCKER"
 def override(service: str) -> str | None:
     """The URL of a server that somebody else started, if one is named."""
     return os.environ.get(OVERRIDES[service]) or None
+
+
+def setting(name: str) -> str | None:
+    """An environment variable that holds something."""
+    return os.environ.get(name) or None
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on a port of the loopback."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 @functools.cache

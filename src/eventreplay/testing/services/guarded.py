@@ -48,6 +48,7 @@ class Guarded:
         # Servers that run as another user have to pass through; what is secret below is theirs alone.
         self.folder.chmod(0o711)
         self._lock = threading.Lock()
+        self._started: set[str] = set()
         program = Path(__file__).with_name("guard.py")
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(program), str(os.getpid()), str(self.folder)],
@@ -91,7 +92,13 @@ class Guarded:
         }
         if account is not None:
             order |= {"uid": account.uid, "gid": account.gid}
-        return int(self._ask(order)["pid"])
+        pid = int(self._ask(order)["pid"])
+        self._started.add(name)
+        return pid
+
+    def started(self, name: str) -> bool:
+        """Whether a process of that name was ever started."""
+        return name in self._started
 
     def status(self, name: str) -> int | None:
         """The exit code of a process that ended (negative: the signal that killed it), or None."""

@@ -1,0 +1,234 @@
+"""S3's protocol for tests: moto in a process of its own. It forgets everything when it ends.
+
+It accepts any credentials and does not check checksums; what depends on those is tested with `CephServer`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import secrets
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from eventreplay.testing.services import finding
+from eventreplay.testing.services.errors import NotOursError, ServiceError, ServiceNotReadyError, missing
+from eventreplay.testing.services.guarded import Guarded
+from eventreplay.testing.services.ports import LOOPBACK
+
+REGION = "us-east-1"
+
+
+@frozen
+class Keys:
+    """Credentials of a store for tests."""
+
+    access: str
+    secret: str
+
+
+def client(endpoint: str, keys: Keys) -> Any:
+    """boto3's client of a store.
+
+    Raises:
+        ServiceError: boto3 is not installed.
+    """
+    try:
+        boto3: Any = importlib.import_module("boto3")
+        config: Any = importlib.import_module("botocore.config")
+    except ImportError as error:
+        raise ServiceError("S3 for tests needs boto3.", hint="Install eventreplay[services].") from error
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=keys.access,
+        aws_secret_access_key=keys.secret,
+        config=config.Config(
+            s3={"addressing_style": "path"},
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"max_attempts": 1},
+            # Proxies of whoever runs the tests are not for the loopback.
+            proxies={},
+        ),
+    )
+
+
+class S3Server:
+    """One store; a context manager.
+
+    Attributes:
+        endpoint: http:// URL.
+        host: the loopback's address, or the override's host.
+        port: the same after a restart.
+        access_key: what it is asked with.
+        secret_key: the same.
+    """
+
+    def __init__(self, endpoint: str, keys: Keys, guarded: Guarded | None) -> None:
+        parts = urlsplit(endpoint)
+        self.endpoint = endpoint
+        self.host = parts.hostname or LOOPBACK
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.access_key, self.secret_key = keys.access, keys.secret
+        self._guarded = guarded
+        self._client: Any = None
+        self._buckets: list[str] = []
+
+    @classmethod
+    def find(cls) -> S3Server:
+        """The store that EVENTREPLAY_TEST_S3_URL names, if it answers; else one of our own.
+
+        Its credentials come as http://ACCESS:SECRET@host:port.
+
+        Raises:
+            ServiceError: the named store does not answer; or as `start`.
+        """
+        url = finding.override("S3")
+        if url is None:
+            return cls.start()
+        parts = urlsplit(url)
+        host = parts.hostname or LOOPBACK
+        place = host if parts.port is None else f"{host}:{parts.port}"
+        keys = Keys(parts.username or "testing", parts.password or "testing")
+        server = cls(f"{parts.scheme}://{place}", keys, None)
+        try:
+            server._boto().list_buckets()
+        except Exception as error:
+            raise ServiceNotReadyError(
+                f"The S3 store that {finding.OVERRIDES['S3']} names does not list its buckets:"
+                f" {type(error).__name__}.",
+                hint="Start it, correct the URL or its credentials, or unset the variable.",
+                service="S3",
+                status=None,
+            ) from error
+        return server
+
+    @classmethod
+    def start(cls) -> S3Server:
+        """Start a store and wait until it answers HTTP.
+
+        Raises:
+            ServiceMissingError: moto is not installed.
+            ServiceNotReadyError: it was started and did not answer.
+        """
+        if importlib.util.find_spec("moto") is None:
+            tried = [f"{finding.OVERRIDES['S3']} is not set.", "the package moto is not installed."]
+            raise missing("S3", tried, "Install eventreplay[services].")
+        guarded = Guarded("S3")
+        try:
+            port = _run(guarded, 0)
+            return cls(f"http://{LOOPBACK}:{port}", Keys("testing", "testing"), guarded)
+        except BaseException:
+            guarded.close()
+            raise
+
+    def bucket(self) -> str:
+        """Create an empty bucket; its name."""
+        name = f"test-{secrets.token_hex(6)}"
+        self._boto().create_bucket(Bucket=name)
+        self._buckets.append(name)
+        return name
+
+    def environment(self, bucket: str | None = None) -> dict[str, str]:
+        """The variables that clients of S3 read: where the store is, and with what to ask it.
+
+        Args:
+            bucket: also name it in AWS_BUCKET.
+        """
+        found = {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ALLOW_HTTP": "true",
+            # Nobody's profile, and no question to the metadata of a cloud's machine.
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        return found if bucket is None else {**found, "AWS_BUCKET": bucket}
+
+    def kill(self) -> None:
+        """SIGKILL; everything in it is lost."""
+        self._ours().kill()
+
+    def restart(self) -> None:
+        """Start again on the same port, empty: this store keeps nothing."""
+        guarded = self._ours()
+        guarded.kill()
+        self._buckets.clear()
+        _run(guarded, self.port)
+
+    def pause(self) -> None:
+        """Freeze the store: connections stay open, nobody answers."""
+        self._ours().signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let go on what `pause` froze."""
+        self._ours().signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End the store; an override's store keeps running, our buckets go."""
+        if self._guarded is None:
+            for name in self._buckets:
+                empty_bucket(self._boto(), name)
+            self._buckets.clear()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._guarded is not None:
+            self._guarded.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ours(self) -> Guarded:
+        if self._guarded is None:
+            raise NotOursError(
+                "This S3 store was started by somebody else; it is not ours to stop.",
+                hint="Tests that stop a store start their own: S3Server.start().",
+            )
+        return self._guarded
+
+    def _boto(self) -> Any:
+        if self._client is None:
+            self._client = client(self.endpoint, Keys(self.access_key, self.secret_key))
+        return self._client
+
+
+def empty_bucket(store: Any, name: str) -> None:
+    """Remove a bucket with all that is in it, halves of multipart uploads too."""
+    for page in store.get_paginator("list_multipart_uploads").paginate(Bucket=name):
+        for upload in page.get("Uploads", []):
+            store.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for found in page.get("Contents", []):
+            store.delete_object(Bucket=name, Key=found["Key"])
+    store.delete_bucket(Bucket=name)
+
+
+def _run(guarded: Guarded, port: int) -> int:
+    """Start the program; the port it says it listens on."""
+    guarded.log("server").unlink(missing_ok=True)
+    command = [sys.executable, str(Path(__file__).with_name("s3_program.py")), str(port)]
+    guarded.run("server", command, env=finding.clean_environment())
+
+    def said() -> int | None:
+        line = next((line for line in guarded.tail("server").splitlines() if line.startswith("{")), None)
+        return None if line is None else int(json.loads(line)["port"])
+
+    return guarded.wait_ready("server", said)
