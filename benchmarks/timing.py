@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 import time
 from collections.abc import Callable
 
@@ -18,11 +16,3 @@ def best_s(work: Callable[[], object], repeats: int = 3) -> float:
         work()
         fastest = min(fastest, time.perf_counter() - begun)
     return fastest
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process and of its finished children, whichever is larger, in MB."""
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return max(own, children) / unit

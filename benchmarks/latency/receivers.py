@@ -19,6 +19,7 @@ from benchmarks.latency.publisher import STAMP_DIGITS, STAMP_PREFIX
 from benchmarks.queue.ours import source
 from benchmarks.queue.pika_child import PREFETCH, parameters
 from eventreplay.log import Log
+from eventreplay.sources.rabbitmq.settings import QueueType
 from eventreplay.queue_capture import QueueOptions, capture_queue
 
 Nanoseconds = npt.NDArray[np.int64]
@@ -26,7 +27,7 @@ IDLE_END_S = 3.0
 PARTITION = "live-0"
 
 
-def ours(queue: str, events: int, age_max_ms: int) -> dict[str, object]:
+def ours(queue: str, kind: QueueType, events: int, age_max_ms: int) -> dict[str, object]:
     """Capture into a folder log; the latency of an event ends when the commit that holds it is in the log."""
     commits: list[tuple[int, int]] = []
 
@@ -38,7 +39,7 @@ def ours(queue: str, events: int, age_max_ms: int) -> dict[str, object]:
     )
     with tempfile.TemporaryDirectory() as folder:
         log = Log.open(Path(folder) / "log")
-        reader = source(queue)
+        reader = source(queue, kind)
         capture_queue(reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed)
         reader.close()
         refs = list(log.reader(PARTITION).segments())

@@ -54,7 +54,7 @@ def measure(options: Options) -> Report:
                 server.vhost(),
                 options,
                 rate,
-                child("latency.receivers", "ours", "{queue}", events, options.age_max_ms),
+                child("latency.receivers", "ours", "{queue}", options.kind, events, options.age_max_ms),
             )
             bare = _one(server.vhost(), options, rate, child("latency.receivers", "bare", "{queue}", events))
             per_commit = int(events * BODY_BYTES / max(1.0, ours["commits"]))

@@ -11,29 +11,32 @@ from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.secret import Secret
 from eventreplay.sources.rabbitmq import RabbitSettings, RabbitSource
+from eventreplay.sources.rabbitmq.settings import QueueType
 
 PARTITION = "live-0"
 RECEIVE_TIMEOUT_S = 0.2
 SEGMENT_ROWS = 65_536
+IDLE_END_S = 5.0
 QUIET_S_MAX = 30.0
 
 
-def source(queue: str) -> RabbitSource:
+def source(queue: str, kind: QueueType) -> RabbitSource:
     """The queue as a source, with its defaults."""
-    return RabbitSource(RabbitSettings(url=Secret(os.environ["BENCHMARK_URL"]), queue=queue))
+    url = Secret(os.environ["BENCHMARK_URL"])
+    return RabbitSource(RabbitSettings(url=url, queue=queue, queue_type=kind))
 
 
-def to_log(queue: str, events: int, folder: str) -> dict[str, object]:
+def to_log(queue: str, kind: QueueType, events: int, folder: str) -> dict[str, object]:
     """Queue to a new folder log; the clock stops when the last full segment is committed and acknowledged."""
     moments: list[tuple[int, float, float]] = []
 
     def committed(received: int, _: int | None) -> None:
         moments.append((received, time.perf_counter(), time.process_time()))
 
-    options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=1.0)
+    options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=IDLE_END_S)
     with tempfile.TemporaryDirectory(dir=folder) as name:
         log = Log.open(Path(name) / "log")
-        reader = source(queue)
+        reader = source(queue, kind)
         begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
         receipt = capture_queue(
             reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed
@@ -52,9 +55,9 @@ def to_log(queue: str, events: int, folder: str) -> dict[str, object]:
     return {"seconds": ended_s - begun_s, "cpu_s": ended_cpu_s - begun_cpu_s, "events": done}
 
 
-def receive_only(queue: str, events: int) -> dict[str, object]:
+def receive_only(queue: str, kind: QueueType, events: int) -> dict[str, object]:
     """`receive` and `settle` without a log: what our reader takes, beside what pika's takes."""
-    reader = source(queue)
+    reader = source(queue, kind)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
     heard_s, got = begun_s, 0
     while got < events:

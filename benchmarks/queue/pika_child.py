@@ -10,7 +10,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
-PREFETCH = 2_000
+PREFETCH = 40_000
+"""The default of our own reader, so that all get the same chance."""
+
 ACK_EACH = 500
 
 

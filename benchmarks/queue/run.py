@@ -31,7 +31,7 @@ class Options:
         kinds: queue types, comma-separated.
     """
 
-    events: int = 200_000
+    events: int = 100_000
     body_bytes: int = 300
     turns: int = 3
     kinds: str = "classic,quorum"
@@ -67,8 +67,8 @@ def _contestants(
         return broker.environment(url)
 
     commands = {
-        LOG: child("queue.ours", "to_log", kind, options.events, folder),
-        RECEIVE: child("queue.ours", "receive_only", kind, options.events),
+        LOG: child("queue.ours", "to_log", kind, kind, options.events, folder),
+        RECEIVE: child("queue.ours", "receive_only", kind, kind, options.events),
         BLOCKING: child("queue.pika_child", "blocking", kind, options.events),
         SELECT: child("queue.pika_child", "select", kind, options.events),
     }
