@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.commands import capture, demo, inspect, log, quarantine, replay
+from eventreplay.cli.commands import (
+    capture,
+    demo,
+    doctor,
+    inspect,
+    log,
+    postgres,
+    quarantine,
+    replay,
+    snowflake,
+)
 from eventreplay.cli.options import examples
 
 app = typer.Typer(
@@ -19,12 +29,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "eventreplay demo",
+        "eventreplay doctor --config eventreplay.toml",
         "eventreplay capture exports/ --log ./log --partition journal",
         "eventreplay replay --log ./log --sink duckdb:///warehouse.duckdb --schemas sportscards",
         "eventreplay status --log ./log --sink duckdb:///warehouse.duckdb",
     )
     + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged, 4 another writer "
-    "was first, 130 stopped. EVENTREPLAY_DEBUG=1 shows tracebacks.",
+    "was first, 130 or 143 stopped by a signal. EVENTREPLAY_DEBUG=1 shows tracebacks.",
 )
 
 
@@ -48,4 +59,7 @@ capture.register(app)
 replay.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(postgres.app, name="postgres")
+app.add_typer(snowflake.app, name="snowflake")
 inspect.register(app)
+doctor.register(app)

@@ -24,8 +24,17 @@ COMMANDS = (
     ("quarantine", "show"),
     ("status",),
     ("plugins",),
+    ("doctor",),
+    ("postgres", "check"),
+    ("snowflake", "init"),
+    ("snowflake", "check"),
 )
 HEAVY = {
+    "boto3",
+    "pika",
+    "psycopg2",
+    "adbc_driver_postgresql",
+    "snowflake",
     "pyarrow",
     "duckdb",
     "numpy",

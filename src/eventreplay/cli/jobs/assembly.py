@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import typing
@@ -9,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
 from eventreplay import registry
-from eventreplay.config import Settings, has_settings, load_settings, plugin_settings
+from eventreplay.config import Gathered, Settings, gather, has_settings, load_settings, plugin_settings
 from eventreplay.config.file import read_file
+from eventreplay.config.sections import LOG_STORE
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Sink, Source
 from eventreplay.log import Log
@@ -34,7 +37,14 @@ def log_of(url: str | None, config: Path | None) -> Log:
     place = settings_of(config, log_url=url).log_url
     if not place.startswith(S3_SCHEME):
         return Log.open(place)
-    return Log.open(place)
+    given: dict[str, Any] = {"s3": s3_gathered(config).make()}
+    return Log.open(place, **given)
+
+
+def s3_gathered(config: Path | None) -> Gathered:
+    """What is given for the log's bucket: the section `[s3]`, its variables, and those usual for AWS."""
+    store: Any = importlib.import_module("eventreplay.log.s3")  # an optional driver
+    return gather(LOG_STORE, store.S3Settings, config)
 
 
 def existing_log(url: str | None, config: Path | None) -> Log:
