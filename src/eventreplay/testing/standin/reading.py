@@ -1,0 +1,75 @@
+"""Queries, SHOW and DESCRIBE."""
+
+import re
+from typing import Any
+
+from fakesnow import statement_type
+from fakesnow.dialect import parse_one
+from sqlglot import exp
+
+from eventreplay.testing.standin import rights
+from eventreplay.testing.standin.dml import check_reads, reads_of
+from eventreplay.testing.standin.failures import unsupported
+from eventreplay.testing.standin.results import Result
+from eventreplay.testing.standin.session import Session
+from eventreplay.testing.standin.translate import Cursor
+
+_HISTORY = re.compile(r"TABLE\s*\(\s*(?:[\w\"]+\.)?INFORMATION_SCHEMA\.QUERY_HISTORY(?:_BY_\w+)?\s*\([^()]*\)\s*\)", re.I)
+_SYSTEM = {
+    r"CURRENT_ROLE\s*\(\s*\)": lambda s: s.role,
+    r"CURRENT_WAREHOUSE\s*\(\s*\)": lambda s: s.warehouse,
+    r"CURRENT_USER\s*\(\s*\)": lambda s: s.user,
+    r"CURRENT_ACCOUNT\s*\(\s*\)": lambda _: "STANDIN",
+    r"CURRENT_REGION\s*\(\s*\)": lambda _: "LOCAL",
+    r"CURRENT_DATABASE\s*\(\s*\)": lambda s: s.database,
+    r"CURRENT_SCHEMA\s*\(\s*\)": lambda s: s.schema,
+    r"CURRENT_SESSION\s*\(\s*\)": lambda s: str(s.number),
+    r"CURRENT_TRANSACTION\s*\(\s*\)": lambda s: None if s.transaction is None else str(s.transaction.number),
+    r"LAST_QUERY_ID\s*\(\s*\)": lambda s: s.last_query_id,
+}
+
+
+def _system(session: Session, sql: str) -> str:
+    for pattern, value in _SYSTEM.items():
+        if re.search(rf"\b{pattern}", sql, re.IGNORECASE):
+            known = value(session)
+            text = "NULL" if known is None else "'" + known.replace("'", "''") + "'"
+            sql = re.sub(rf"\b{pattern}", lambda _, text=text: text, sql, flags=re.IGNORECASE)
+    return sql
+
+
+def run(session: Session, sql: str, params: Any) -> Result:
+    """Run one statement that changes nothing."""
+    sql = _system(session, session.conn.variables.inline_variables(sql))
+    if _HISTORY.search(sql):
+        session.duck.register("_query_history", session.engine.history.table())
+        sql = _HISTORY.sub("MEMORY.MAIN._QUERY_HISTORY", sql)
+    expression = parse_one(sql)
+    if expression.find(exp.HistoricalData):
+        raise unsupported("time travel (AT, BEFORE)")
+    cursor = Cursor(session)
+    if "_QUERY_HISTORY" not in sql:
+        cursor.check_db_and_schema(expression)
+    query = isinstance(expression, exp.Query)
+    if query and expression.find(exp.Table) is not None and "_QUERY_HISTORY" not in sql:
+        check_reads(session, expression, None)
+        rights.need_warehouse(session)
+    own = None if params is None else params if isinstance(params, dict) else list(params)
+    kind = statement_type.SELECT if query else statement_type.statement_type_id(expression)
+    reads = reads_of(session, expression) if query else set()
+
+    def work() -> Result:
+        if query:
+            text = cursor.translate(expression.copy(), own).sql(dialect="duckdb").replace("MEMORY.MAIN._QUERY_HISTORY", "_query_history")
+            session.duck.execute(text, own)
+            return Result.fetched(session.duck, kind)
+        cursor.execute(sql, binding_params=params)
+        assert cursor._last_sql is not None  # noqa: SLF001 - fakesnow keeps what it ran there
+        if cursor._arrow_table is None:  # noqa: SLF001
+            return Result.status("Statement executed successfully.", kind)
+        described = session.duck.execute(f"DESCRIBE {cursor._last_sql}", cursor._last_params).fetchall()  # noqa: SLF001
+        return Result(cursor._arrow_table, [str(row[1]) for row in described], kind)  # noqa: SLF001
+
+    result = session.read(work, reads)
+    assert isinstance(result, Result)
+    return result

@@ -1,0 +1,122 @@
+"""Who may do what: a role, the roles granted to it, what it owns and what was granted to it."""
+
+from eventreplay.testing.standin.failures import SqlError, not_allowed, not_found
+from eventreplay.testing.standin.session import Session
+
+ADMIN = "ACCOUNTADMIN"
+
+
+def roles_of(session: Session, role: str) -> set[str]:
+    """A role with everything granted to it, transitively, and PUBLIC."""
+    found: set[str] = set()
+    todo = [role, "PUBLIC"]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        todo += session.engine.catalog.roles.get(name, {}).get("granted", [])
+    return found
+
+
+def is_admin(session: Session) -> bool:
+    """ACCOUNTADMIN may do everything here."""
+    return ADMIN in roles_of(session, session.role)
+
+
+def privileges(session: Session, kind: str, name: str) -> set[str]:
+    """What the session's role may do with an object; `OWNERSHIP` is everything."""
+    catalog = session.engine.catalog
+    held: set[str] = set()
+    for role in roles_of(session, session.role):
+        if catalog.owners.get(f"{kind} {name}") == role:
+            held.add("OWNERSHIP")
+        held |= {p for p, k, n in catalog.grants.get(role, []) if k == kind and n == name}
+    return held
+
+
+def owns(session: Session, kind: str, name: str) -> None:
+    """Record that the session's role made an object."""
+    with session.engine.catalog.changed():
+        session.engine.catalog.owners[f"{kind} {name}"] = session.role
+
+
+def need_usage(session: Session, database: str, schema: str | None) -> None:
+    """USAGE on a database and a schema, or SqlError 002003 as if they were not there."""
+    if is_admin(session):
+        return
+    if not privileges(session, "DATABASE", database):
+        raise not_found("Database", database)
+    if schema is not None and schema not in ("INFORMATION_SCHEMA", "_FS_INFORMATION_SCHEMA"):
+        held = privileges(session, "SCHEMA", f"{database}.{schema}")
+        if not held & {"USAGE", "OWNERSHIP"}:
+            raise not_found("Schema", f"{database}.{schema}")
+
+
+def need(session: Session, privilege: str, kind: str, name: str) -> None:
+    """One privilege on an object below a schema, with USAGE above it.
+
+    Raises:
+        SqlError: 002003 where the role sees nothing of it, 003001 where it sees it and may not do this.
+    """
+    if is_admin(session):
+        return
+    if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT"):
+        database, schema, _ = name.split(".", 2)
+        need_usage(session, database, schema)
+    held = privileges(session, kind, name)
+    if held & {privilege, "OWNERSHIP"}:
+        return
+    if not held:
+        raise not_found(kind, name)
+    raise not_allowed(kind, name.rsplit(".", 1)[-1])
+
+
+def need_create(session: Session, what: str, database: str, schema: str | None) -> None:
+    """CREATE TABLE and the like on a schema, CREATE SCHEMA on a database."""
+    if is_admin(session):
+        return
+    need_usage(session, database, schema)
+    kind, name = ("SCHEMA", f"{database}.{schema}") if schema is not None else ("DATABASE", database)
+    if not privileges(session, kind, name) & {f"CREATE {what}", "OWNERSHIP"}:
+        raise not_allowed(kind, schema or database)
+
+
+def need_warehouse(session: Session) -> None:
+    """A statement that computes needs a warehouse that the role may use."""
+    name = session.warehouse
+    usable = name is not None and (
+        is_admin(session) or bool(privileges(session, "WAREHOUSE", name) & {"USAGE", "OWNERSHIP"})
+    )
+    if not usable:
+        raise SqlError(
+            "No active warehouse selected in the current session.  Select an active warehouse with the "
+            "'use warehouse' command.",
+            606,
+            "57P03",
+        )
+
+
+def use_role(session: Session, role: str) -> None:
+    """Switch to a role that was granted to the user."""
+    user = session.engine.catalog.users.get(session.user, {})
+    allowed: set[str] = set()
+    for granted in user.get("roles", []):
+        allowed |= roles_of(session, granted)
+    if role not in session.engine.catalog.roles:
+        raise not_found("Role", role)
+    if role not in allowed | {"PUBLIC"}:
+        raise SqlError(
+            f"Requested role '{role}' is not assigned to the executing user. Specify another role to activate.",
+            3013, "42501",
+        )  # fmt: skip
+    session.role = role
+
+
+def use_warehouse(session: Session, name: str) -> None:
+    """Make a warehouse current."""
+    if name not in session.engine.catalog.warehouses:
+        raise not_found("Warehouse", name)
+    if not is_admin(session) and not privileges(session, "WAREHOUSE", name):
+        raise not_found("Warehouse", name)
+    session.warehouse = name

@@ -1,0 +1,77 @@
+"""One statement: told apart by its first words, run by the module that knows it, else refused clearly."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from eventreplay.testing.standin import account, ddl, dml, files, parameters, reading
+from eventreplay.testing.standin.copying import copy_into
+from eventreplay.testing.standin.failures import SqlError, unsupported
+from eventreplay.testing.standin.results import Result
+from eventreplay.testing.standin.session import Session
+
+Handler = Callable[[Session, str, Any], Result]
+_COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|/\*.*?\*/", re.DOTALL)
+_REFUSED = "STREAM|TASK|PIPE|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
+_SPACE = re.compile(r"\s+")
+
+
+def _copy(session: Session, sql: str, params: Any) -> Result:
+    if params:
+        raise unsupported("bind variables in COPY INTO")
+    return copy_into(session, sql)
+
+
+def _refuse(session: Session, sql: str, params: Any) -> Result:
+    del session, params
+    raise unsupported(_SPACE.sub(" ", sql)[:60])
+
+
+# First words -> who runs it. The first pattern that fits is taken.
+_ROUTES: tuple[tuple[str, Handler], ...] = (
+    (r"(BEGIN|START TRANSACTION|COMMIT|ROLLBACK)\b", parameters.transaction),
+    (r"ALTER SESSION\b", parameters.alter_session),
+    (r"USE\b", parameters.use),
+    (r"CALL SYSTEM\$STANDIN_", parameters.standin),
+    (r"COPY INTO\b", _copy),
+    (r"(PUT|GET) ", files.transfer),
+    (r"(LIST|LS|REMOVE|RM) ", files.listing),
+    (rf"(CREATE|ALTER|DROP|SHOW|DESCRIBE|DESC)( OR REPLACE)?( TEMPORARY| SECURE)? ({_REFUSED})S?\b", _refuse),
+    (r"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)?( TEMP| TEMPORARY)? (STAGE|FILE FORMAT)\b", files.define),
+    (r"SHOW (STAGES|FILE FORMATS)\b", files.show),
+    (r"(GRANT|REVOKE|SHOW GRANTS)\b", account.grants),
+    (
+        r"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)? "
+        r"(ROLE|USER|WAREHOUSE|RESOURCE MONITOR|STORAGE INTEGRATION|NETWORK POLICY)\b",
+        account.define,
+    ),
+    (r"SHOW (TERSE )?(ROLES|USERS|WAREHOUSES|RESOURCE MONITORS|STORAGE INTEGRATIONS|LOCKS|TRANSACTIONS)\b", account.show),
+    (r"(CREATE|ALTER|DROP|TRUNCATE|COMMENT|UNDROP)\b", ddl.run),
+    (r"(INSERT|UPDATE|DELETE|MERGE)\b", dml.run),
+    (r"(SELECT|WITH|SHOW|DESCRIBE|DESC|VALUES|EXPLAIN|\(|SET|UNSET)", reading.run),
+)
+_COMPILED = tuple((re.compile(pattern, re.IGNORECASE), handler) for pattern, handler in _ROUTES)
+
+
+def opening(sql: str) -> str:
+    """The statement from its first word on, without leading comments."""
+    at = 0
+    while found := _COMMENT.match(sql, at):
+        at = found.end()
+    return sql[at:].rstrip().removesuffix(";").rstrip()
+
+
+def execute(session: Session, sql: str, params: Any) -> Result:
+    """Run one statement.
+
+    Raises:
+        SqlError: refused, or failed.
+    """
+    body = opening(sql)
+    if not body:
+        raise SqlError("Empty SQL statement.", 900, "42601")
+    words = _SPACE.sub(" ", body[:200])
+    for pattern, handler in _COMPILED:
+        if pattern.match(words):
+            return handler(session, body, params)
+    raise SqlError(f"SQL compilation error:\nsyntax error line 1 at position 0 unexpected '{words[:20]}'.", 1003, "42000")

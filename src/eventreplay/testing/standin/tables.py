@@ -1,0 +1,111 @@
+"""Tables: what DuckDB enforces and Snowflake does not, temporary tables, SWAP, CLONE."""
+
+from sqlglot import Expr, exp
+
+from eventreplay.testing.standin.engine import TEMPORARY_PREFIX
+from eventreplay.testing.standin.session import Session
+
+Key = tuple[str, str, str]
+_KEYS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey)
+_COLUMN_KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
+
+
+def name_of(identifier: Expr | None) -> str:
+    """A name as Snowflake stores it: upper case unless quoted."""
+    if identifier is None:
+        return ""
+    if isinstance(identifier, exp.Identifier):
+        return str(identifier.this) if identifier.quoted else str(identifier.this).upper()
+    return identifier.name.upper()
+
+
+def key_of(session: Session, table: exp.Table) -> Key:
+    """Database, schema and name of a table as the session sees it."""
+    return (
+        name_of(table.args.get("catalog")) or session.database or "",
+        name_of(table.args.get("db")) or session.schema or "",
+        name_of(table.this),
+    )
+
+
+def dotted(key: Key) -> str:
+    """The name locks and commits are kept under."""
+    return ".".join(key)
+
+
+def place_temporary(session: Session, expression: Expr) -> Expr:
+    """Temporary tables as plain ones under a name of the session's own: DuckDB's have no schema.
+
+    They hide a permanent table of the same name from this session, and no other session sees them.
+    """
+    create = expression if isinstance(expression, exp.Create) else None
+    properties = create.args.get("properties") if create is not None else None
+    marks = [] if properties is None else list(properties.find_all(exp.TemporaryProperty))
+    if create is not None and marks and create.kind == "TABLE":
+        table = create.find(exp.Table)
+        assert table is not None
+        key = key_of(session, table)
+        session.temporary[key] = f"{TEMPORARY_PREFIX}{session.number}_{key[2]}"
+    for mark in marks:
+        mark.pop()
+    if not session.temporary:
+        return expression
+    for table in list(expression.find_all(exp.Table)):
+        key = key_of(session, table)
+        hidden = session.temporary.get(key)
+        if hidden is None or not isinstance(table.this, exp.Identifier):
+            continue
+        if not table.alias and isinstance(table.parent, (exp.From, exp.Join)):
+            table.set("alias", exp.TableAlias(this=table.this.copy()))
+        table.set("this", exp.to_identifier(hidden, quoted=True))
+    if isinstance(expression, exp.Drop):
+        for key, hidden in list(session.temporary.items()):
+            if any(table.name == hidden for table in expression.find_all(exp.Table)):
+                del session.temporary[key]
+    return expression
+
+
+def without_keys(expression: Expr) -> Expr:
+    """PRIMARY KEY, UNIQUE and FOREIGN KEY are not enforced by Snowflake; NOT NULL and VARCHAR(n) are."""
+    if not (isinstance(expression, exp.Create) and isinstance(expression.this, exp.Schema)):
+        return expression
+    schema = expression.this
+    primary: set[str] = set()
+    kept: list[Expr] = []
+    for item in schema.expressions:
+        inner = item.expressions[0] if isinstance(item, exp.Constraint) and item.expressions else item
+        if isinstance(inner, exp.PrimaryKey):
+            primary |= {name_of(column.this if isinstance(column, exp.Ordered) else column) for column in inner.expressions}
+        if not isinstance(inner, _KEYS):
+            kept.append(item)
+    for column in kept:
+        if isinstance(column, exp.ColumnDef):
+            _plain_column(column, name_of(column.this) in primary)
+    schema.set("expressions", kept)
+    return expression
+
+
+def _plain_column(column: exp.ColumnDef, primary: bool) -> None:  # noqa: FBT001 - one of two kinds of column
+    kept: list[Expr] = []
+    names = list(column.args.get("constraints") or [])
+    for constraint in names:
+        kind = constraint.args.get("kind")
+        primary = primary or isinstance(kind, exp.PrimaryKeyColumnConstraint)
+        if not isinstance(kind, _COLUMN_KEYS):
+            kept.append(constraint)
+    if primary and not any(isinstance(c.args.get("kind"), exp.NotNullColumnConstraint) for c in kept):
+        kept.append(exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
+    length = _length(column.args.get("kind"))
+    if length is not None:
+        text = exp.func("length", exp.column(column.this.copy()))
+        kept.append(exp.ColumnConstraint(kind=exp.CheckColumnConstraint(this=text <= length)))
+    column.set("constraints", kept)
+
+
+def _length(kind: Expr | None) -> int | None:
+    texts = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR, exp.DataType.Type.TEXT, exp.DataType.Type.NVARCHAR)
+    if not (isinstance(kind, exp.DataType) and kind.this in texts):
+        return None
+    if kind.expressions:
+        return int(kind.expressions[0].name)
+    return 1 if kind.this == exp.DataType.Type.CHAR else None

@@ -1,0 +1,144 @@
+"""Snowflake's SQL into DuckDB's: fakesnow's rules, without those that lose exactness, and with ours."""
+
+from collections.abc import Callable
+
+import duckdb
+import sqlglot
+from fakesnow import transforms
+from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.params import MutableParams
+from sqlglot import Expr, exp
+
+from eventreplay.testing.standin import numbers, tables, variants
+from eventreplay.testing.standin.session import Session
+
+_WHOLE = {
+    exp.DataType.Type.INT,
+    exp.DataType.Type.BIGINT,
+    exp.DataType.Type.SMALLINT,
+    exp.DataType.Type.TINYINT,
+}
+Rule = Callable[[Expr], Expr]
+
+
+def exact_integers(expression: Expr) -> Expr:
+    """NUMBER and every integer type are NUMBER(38,0) in Snowflake; fakesnow makes them 64 bits wide."""
+    if isinstance(expression, exp.DataType) and (
+        expression.this in _WHOLE or (expression.this == exp.DataType.Type.DECIMAL and not expression.expressions)
+    ):
+        return sqlglot.exp.DataType.build("DECIMAL(38, 0)", dialect="duckdb")
+    if (
+        isinstance(expression, exp.DataType)
+        and expression.this == exp.DataType.Type.DECIMAL
+        and len(expression.expressions) == 1
+    ):
+        return exp.DataType.build(f"DECIMAL({expression.expressions[0].name}, 0)", dialect="duckdb")
+    return expression
+
+
+_RESERVED = {
+    name.upper()
+    for (name,) in duckdb.connect()
+    .execute("select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'")
+    .fetchall()
+}
+
+
+def quote_reserved(expression: Expr) -> Expr:
+    """Names that are words of DuckDB's and none of Snowflake's (AT, END...) keep their place by quotes."""
+    if isinstance(expression, exp.Identifier) and not expression.quoted and expression.name.upper() in _RESERVED:
+        expression.set("quoted", True)
+    return expression
+
+
+def _rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Rule]:
+    """fakesnow's pipeline in its order, less `integer_precision`, `numeric_agg_implicit_cast`, clones and stages."""
+    conn = cursor._conn  # noqa: SLF001 - the pipeline is the cursor's own
+    t = transforms
+    return [
+        lambda e: t.identifier(e, params),
+        t.upper_case_unquoted_identifiers,
+        lambda e: t.update_variables(e, variables=conn.variables),
+        t.current_version,
+        lambda e: t.set_schema(e, current_database=conn.database),
+        t.extract_comment_on_table,
+        t.extract_comment_on_columns,
+        t.information_schema_fs,
+        lambda e: t.information_schema_databases(e, current_schema=conn.schema),
+        t.drop_schema_cascade,
+        t.tag,
+        t.semi_structured_types,
+        variants.parse_json,
+        t.split,
+        t.trim_cast_varchar,
+        t.indices_to_json_extract,
+        t.json_extract_cast_as_varchar,
+        t.json_extract_cased_as_varchar,
+        t.json_extract_precedence,
+        t.flatten_value_cast_as_varchar,
+        t.flatten,
+        t.regex_replace,
+        t.regex_substr,
+        t.result_scan,
+        t.sequence_nextval,
+        t.values_columns,
+        t.to_date,
+        t.timestamp_offsets,
+        t.to_decimal,
+        t.to_timestamp,
+        t.to_variant,
+        t.object_construct,
+        t.timestamp_ntz,
+        t.float_to_double,
+        exact_integers,
+        t.extract_text_length,
+        t.sample,
+        t.array_size,
+        t.random,
+        t.array_agg_within_group,
+        t.array_agg,
+        t.object_agg,
+        t.array_construct_etc,
+        t.dateadd_date_cast,
+        t.dateadd_string_literal_timestamp_cast,
+        t.datediff_string_literal_timestamp_cast,
+        t.show_databases,
+        t.show_functions,
+        t.show_procedures,
+        t.show_parameters,
+        lambda e: t.show_schemas(e, conn.database),
+        lambda e: t.show_tables_etc(e, conn.database, conn.schema),
+        lambda e: t.show_columns(e, conn.database, conn.schema),
+        lambda e: t.show_sequences(e, conn.database, conn.schema),
+        lambda e: t.show_keys(e, conn.database, kind="PRIMARY"),
+        lambda e: t.show_keys(e, conn.database, kind="UNIQUE"),
+        lambda e: t.show_keys(e, conn.database, kind="FOREIGN"),
+        t.haversine,
+        t.hex_string,
+        t.sha256,
+        t.alias_in_join,
+        t.alias_in_where,
+        t.alter_table_strip_cluster_by,
+        variants.unmark_text,
+        quote_reserved,
+        lambda e: t.create_table_as(e, cursor._duck_conn),  # noqa: SLF001
+    ]
+
+
+class Cursor(FakeSnowflakeCursor):
+    """fakesnow's cursor with this package's rules; it runs everything that is not DML."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(conn=session.conn, duck_conn=session.duck)
+        self._session = session
+
+    def translate(self, expression: Expr, params: MutableParams | None = None) -> Expr:
+        """One Snowflake statement as DuckDB's."""
+        expression = tables.place_temporary(self._session, expression)
+        expression = tables.without_keys(expression)
+        for rule in _rules(self, params):
+            expression = expression.transform(rule, copy=False)
+        return numbers.exact(self._session.duck, expression)
+
+    def _transform(self, expression: Expr, params: MutableParams | None) -> Expr:
+        return self.translate(expression, params)

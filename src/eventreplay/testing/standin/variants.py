@@ -1,0 +1,66 @@
+"""VARIANT as JSON text, with its numbers exact.
+
+DuckDB reads a JSON number with a fraction as a double. Snowflake keeps up to 38 digits. So PARSE_JSON turns each number
+that a double could round into a string that starts with a mark; casts take the mark off, and so do results.
+"""
+
+import json
+import re
+
+import duckdb
+from sqlglot import Expr, exp
+
+NUMBER_MARK = "\x01"  # stands before a JSON number that a double would round
+EXACT_DIGITS = 15  # every decimal number of so many digits survives a double
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+_MARK_TEXT = json.dumps(NUMBER_MARK)[1:-1]
+
+
+def _marked(found: re.Match[str]) -> str:
+    token = found[0]
+    if token.startswith('"') or sum(map(str.isdigit, token)) <= EXACT_DIGITS:
+        return token
+    return f'"{_MARK_TEXT}{token}"'
+
+
+def mark_numbers(text: str) -> str:
+    """JSON text with its long numbers as marked strings."""
+    return _TOKEN.sub(_marked, text)
+
+
+def register_function(duck: duckdb.DuckDBPyConnection) -> None:
+    """Give a DuckDB instance the function that marks numbers."""
+    duck.create_function("_mark_numbers", mark_numbers, ["VARCHAR"], "VARCHAR")
+
+
+def register_macros(duck: duckdb.DuckDBPyConnection) -> None:
+    """Give a session the macros that call it, only for texts with a long number in them."""
+    duck.execute(
+        "CREATE OR REPLACE TEMPORARY MACRO _parse_json(t) AS "
+        "(CASE WHEN regexp_matches(t::VARCHAR, '[0-9.]{16}') THEN _mark_numbers(t::VARCHAR)::JSON "
+        "WHEN trim(t::VARCHAR) = '' THEN NULL ELSE t::JSON END)"
+    )
+    duck.execute(
+        "CREATE OR REPLACE TEMPORARY MACRO _try_parse_json(t) AS "
+        "(CASE WHEN TRY_CAST(t AS JSON) IS NULL THEN NULL ELSE _parse_json(t) END)"
+    )
+
+
+def parse_json(expression: Expr) -> Expr:
+    """PARSE_JSON and TRY_PARSE_JSON through the macros."""
+    if isinstance(expression, exp.ParseJSON):
+        name = "_try_parse_json" if expression.args.get("safe") else "_parse_json"
+        return exp.Anonymous(this=name, expressions=[expression.this])
+    if isinstance(expression, exp.Anonymous) and expression.name.upper() == "TRY_PARSE_JSON":
+        return exp.Anonymous(this="_try_parse_json", expressions=expression.expressions)
+    return expression
+
+
+def unmark_text(expression: Expr) -> Expr:
+    """A JSON value taken out as text loses the mark."""
+    if isinstance(expression, exp.JSONExtractScalar) and not isinstance(expression.parent, exp.Replace):
+        plain = expression.copy()
+        return exp.Anonymous(
+            this="ltrim", expressions=[exp.Paren(this=plain), exp.Anonymous(this="chr", expressions=[exp.Literal.number(1)])]
+        )
+    return expression
