@@ -1,8 +1,9 @@
 """replay: the log, through a codec, into a sink. The same log gives the same rows, however it is run.
 
-One transaction per commit of the log: its decoded rows, its quarantine and the checkpoint become visible
-together or not at all. Decoding runs ahead of writing: in a thread beside it, or in worker processes. The
-order of rows is the log's, and neither workers nor batch size have a part in it.
+One transaction per commit of the log, or for several where a sink's transactions are dear: their rows, their
+quarantine and the checkpoint become visible together or not at all. Decoding runs ahead of writing: in a
+thread beside it, or in worker processes. The order of rows is the log's; workers, batch size and the size of
+transactions have no part in it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.canonical import json_text
@@ -30,11 +32,21 @@ from eventreplay.parallel import ordered
 Progress = Callable[[int, int | None], None]
 
 
+@runtime_checkable
+class PrefersLargeTransactions(Protocol):
+    """A sink whose transactions cost the same whatever they hold, so that they had better hold much."""
+
+    @property
+    def transaction_rows_min(self) -> int:
+        """Rows a transaction should have at least, while the log has them."""
+
+
 @define(kw_only=True)
 class ReplayReceipt:
     """What one replay did; read = loaded + quarantined, or the run would have stopped.
 
-    `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure.
+    `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure; `commits`
+    those of the log, `transactions` those of the sink.
     """
 
     replay_id: str
@@ -43,6 +55,7 @@ class ReplayReceipt:
     loaded: int = 0
     quarantined: int = 0
     commits: int = 0
+    transactions: int = 0
 
 
 @frozen
@@ -80,6 +93,7 @@ def replay(
     replay_id: str = "live",
     batch_rows_max: int = 65_536,
     workers: int = 1,
+    transaction_rows_min: int | None = None,
     accept_codec_change: bool = False,
     progress: Progress | None = None,
 ) -> ReplayReceipt:
@@ -92,8 +106,10 @@ def replay(
         replay_id: name of this load; each partition keeps its checkpoint under it.
         batch_rows_max: rows decoded at a time; bounds memory, no influence on the result.
         workers: 1 decodes in a thread beside the sink; more decode in that many processes.
+        transaction_rows_min: commits of the log share a transaction of the sink until it has this many rows;
+            None: as the sink prefers, which is one commit each unless it says otherwise.
         accept_codec_change: go on although the rows before were made by another codec.
-        progress: told after every commit.
+        progress: told after every transaction.
 
     Raises:
         EpochError: the sink was loaded from another log, or the log was rolled back under it.
@@ -102,7 +118,10 @@ def replay(
         CorruptLogError: the log's bytes are not those that were committed.
         EventReplayError: a worker process died.
     """
-    for name, value in (("batch_rows_max", batch_rows_max), ("workers", workers)):
+    if transaction_rows_min is None:
+        transaction_rows_min = sink.transaction_rows_min if isinstance(sink, PrefersLargeTransactions) else 1
+    bounds = {"batch_rows_max": batch_rows_max, "workers": workers}
+    for name, value in {**bounds, "transaction_rows_min": transaction_rows_min}.items():
         if value < 1:
             raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
     receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
@@ -117,47 +136,93 @@ def replay(
             read = log.read if spool is None else partial(read_segment, log.url)
             work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
             tasks = ordered(executor, work, _tasks(reader, place.known), ahead_max=workers)
-            _load(tasks, sink, place, receipt, progress, total)
+            load = _Load(sink, receipt, place, transaction_rows_min)
+            for _ in load.run(tasks):
+                if progress is not None:
+                    progress(receipt.read, total)
     return receipt
 
 
-def _load(
-    decoded: Iterator[tuple[_Task, list[_Chunk] | Path]],
-    sink: Sink,
-    place: _Place,
-    receipt: ReplayReceipt,
-    progress: Progress | None,
-    total: int,
-) -> None:
-    known = place.known
-    loaded = quarantined = 0
-    for task, result in decoded:
+@define
+class _Load:
+    """The loading of one partition: rows as they come, a transaction whenever there are enough.
+
+    `loaded` and `quarantined` count the commit at hand; `held` those before it that are not committed in the
+    sink yet, of which `last` is the last.
+    """
+
+    sink: Sink
+    receipt: ReplayReceipt
+    place: _Place
+    rows_min: int
+    loaded: int = 0
+    quarantined: int = 0
+    held: ReplayReceipt = field(init=False)
+    last: Commit | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.held = self._nothing()
+
+    def run(self, decoded: Iterator[tuple[_Task, list[_Chunk] | Path]]) -> Iterator[None]:
+        """Load everything; yields after each of the sink's transactions."""
+        known = self.place.known
+        for task, result in decoded:
+            self._write(result)
+            if not task.last:
+                continue
+            self._balance(task.commit)
+            if self.held.read >= self.rows_min:
+                known = self._commit(task.commit, known)
+                yield
+        if self.last is not None:
+            self._commit(self.last, known)
+            yield
+
+    def _write(self, result: list[_Chunk] | Path) -> None:
         for chunk in _chunks(result):
             if chunk.rows.num_rows:
-                sink.write(chunk.rows)
-                loaded += chunk.rows.num_rows
+                self.sink.write(chunk.rows)
+                self.loaded += chunk.rows.num_rows
             if chunk.refused.num_rows:
-                sink.quarantine(chunk.refused)
-                quarantined += chunk.refused.num_rows
-        if not task.last:
-            continue
-        _balance(task.commit, loaded, quarantined)
+                self.sink.quarantine(chunk.refused)
+                self.quarantined += chunk.refused.num_rows
+
+    def _balance(self, commit: Commit) -> None:
+        """read = loaded + quarantined, against what the commit says it holds (promise P6)."""
+        held = sum(segment.rows for segment in (*commit.segments, *commit.quarantine))
+        if self.loaded + self.quarantined != held:
+            raise LogError(
+                f"Commit {commit.number} holds {held} records; {self.loaded} were decoded,"
+                f" {self.quarantined} refused.",
+                hint="Nothing of this commit was loaded. This is a defect of eventreplay: please report it.",
+                commit=commit.number,
+            )
+        self.held.read += self.loaded + self.quarantined
+        self.held.loaded += self.loaded
+        self.held.quarantined += self.quarantined
+        self.held.commits += 1
+        self.loaded = self.quarantined = 0
+        self.last = commit
+
+    def _commit(self, commit: Commit, known: Checkpoint | None) -> Checkpoint:
         checkpoint = Checkpoint(
-            source=task.commit.partition,
-            epoch=place.epoch,
-            position=task.commit.number,
-            digest=task.commit.sha256,
-            fingerprint=receipt.fingerprint,
+            source=commit.partition,
+            epoch=self.place.epoch,
+            position=commit.number,
+            digest=commit.sha256,
+            fingerprint=self.receipt.fingerprint,
         )
-        sink.commit(checkpoint, expected=known)
-        known = checkpoint
-        receipt.read += loaded + quarantined
-        receipt.loaded += loaded
-        receipt.quarantined += quarantined
-        receipt.commits += 1
-        loaded = quarantined = 0
-        if progress is not None:
-            progress(receipt.read, total)
+        self.sink.commit(checkpoint, expected=known)
+        self.receipt.read += self.held.read
+        self.receipt.loaded += self.held.loaded
+        self.receipt.quarantined += self.held.quarantined
+        self.receipt.commits += self.held.commits
+        self.receipt.transactions += 1
+        self.held, self.last = self._nothing(), None
+        return checkpoint
+
+    def _nothing(self) -> ReplayReceipt:
+        return ReplayReceipt(replay_id=self.receipt.replay_id, fingerprint=self.receipt.fingerprint)
 
 
 def _tasks(reader: PartitionReader, known: Checkpoint | None) -> Iterator[_Task]:
@@ -251,17 +316,6 @@ def _refused(
 
 def _repeated(value: str, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, pa.string()), rows)
-
-
-def _balance(commit: Commit, loaded: int, quarantined: int) -> None:
-    """read = loaded + quarantined, against what the commit says it holds (promise P6)."""
-    held = sum(segment.rows for segment in (*commit.segments, *commit.quarantine))
-    if loaded + quarantined != held:
-        raise LogError(
-            f"Commit {commit.number} holds {held} records; {loaded} were decoded, {quarantined} refused.",
-            hint="Nothing of this commit was loaded. This is a defect of eventreplay: please report it.",
-            commit=commit.number,
-        )
 
 
 def _resume(

@@ -38,12 +38,22 @@ def expected(log: Log) -> MemoryWarehouse:
     return warehouse
 
 
-@pytest.mark.parametrize(("workers", "rows"), [(1, 1), (1, 7), (2, 5), (3, 65_536)])
-def test_neither_workers_nor_batches_show_in_the_rows(
-    log: Log, expected: MemoryWarehouse, workers: int, rows: int
+@pytest.mark.parametrize(
+    ("workers", "rows", "transaction"),
+    [(1, 1, 1), (1, 7, 20), (2, 5, 33), (3, 65_536, 1), (1, 65_536, 1_000_000), (2, 16, 64)],
+)
+def test_neither_workers_nor_batches_nor_transactions_show_in_the_rows(
+    log: Log, expected: MemoryWarehouse, workers: int, rows: int, transaction: int
 ) -> None:
     warehouse = MemoryWarehouse()
-    receipt = replay(log, MemorySink(warehouse), HexCodec(), workers=workers, batch_rows_max=rows)
+    receipt = replay(
+        log,
+        MemorySink(warehouse),
+        HexCodec(),
+        workers=workers,
+        batch_rows_max=rows,
+        transaction_rows_min=transaction,
+    )
     assert warehouse.events == expected.events
     assert warehouse.quarantine == expected.quarantine
     assert warehouse.checkpoints == expected.checkpoints

@@ -79,10 +79,10 @@ class ReplayMachine(RuleBasedStateMachine):
         source = MemorySource([record.item() for record in self.held[partition]])
         capture(source, self.log, partition, options=CaptureOptions(segment_positions=3))
 
-    @rule(rows=st.integers(1, 5))
-    def replay_runs(self, rows: int) -> None:
+    @rule(rows=st.integers(1, 5), transaction=st.integers(1, 9))
+    def replay_runs(self, rows: int, transaction: int = 1) -> None:
         before = sum(map(len, self.stored()))
-        receipt = self.run(self.sink(), rows=rows)
+        receipt = self.run(self.sink(), rows=rows, transaction=transaction)
         assert receipt.read == receipt.loaded + receipt.quarantined == sum(map(len, self.stored())) - before
         assert sum(map(len, self.stored())) == sum(map(len, self.held.values()))
 
@@ -90,13 +90,23 @@ class ReplayMachine(RuleBasedStateMachine):
         k=st.integers(1, 40),
         when=st.sampled_from(["before", "after"]),
         rows=st.integers(1, 5),
+        transaction=st.integers(1, 9),
         of=st.booleans(),
     )
-    def replay_dies(self, k: int, when: Literal["before", "after"], rows: int, of: bool) -> None:  # noqa: FBT001
+    def replay_dies(
+        self,
+        k: int,
+        when: Literal["before", "after"],
+        rows: int,
+        transaction: int,
+        of: bool,  # noqa: FBT001
+    ) -> None:
         crash = crash_at(k, when)
         sink = self.sink()
         with suppress(SimulatedCrash):
-            self.run(CrashingSink(sink, crash), rows=rows, crash=crash if of else None)
+            self.run(
+                CrashingSink(sink, crash), rows=rows, transaction=transaction, crash=crash if of else None
+            )
         sink.close()
 
     @rule(commits=st.integers(1, 3), rows=st.integers(1, 5))
@@ -146,6 +156,7 @@ class ReplayMachine(RuleBasedStateMachine):
         sink: Sink,
         *,
         rows: int = 3,
+        transaction: int = 1,
         crash: CrashAt | None = None,
         codec: HexCodec | None = None,
         progress: Callable[[int, int | None], None] | None = None,
@@ -153,7 +164,15 @@ class ReplayMachine(RuleBasedStateMachine):
         log = self.log if crash is None else open_log(CrashingStorage(self.storage, crash))
         codec = HexCodec() if codec is None else codec
         try:
-            return replay(log, sink, codec, replay_id=NAME, batch_rows_max=rows, progress=progress)
+            return replay(
+                log,
+                sink,
+                codec,
+                replay_id=NAME,
+                batch_rows_max=rows,
+                transaction_rows_min=transaction,
+                progress=progress,
+            )
         finally:
             if crash is None or not crash.fired:
                 sink.close()

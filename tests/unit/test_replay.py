@@ -131,6 +131,52 @@ def test_rows_quarantine_and_checkpoint_become_visible_together(log: Log, when: 
     assert k > 10
 
 
+class Dear(MemorySink):
+    """A sink that would rather have large transactions."""
+
+    transaction_rows_min = 5
+
+
+def test_commits_of_the_log_share_a_transaction_until_it_is_large_enough(log: Log) -> None:
+    """The four commits hold 2, 2, 2 and 1 records."""
+    for rows, positions in ((1, [1, 2, 3, 4]), (3, [2, 4]), (4, [2, 4]), (5, [3, 4]), (7, [4]), (99, [4])):
+        warehouse = MemoryWarehouse()
+        told: list[Any] = []
+
+        def tell(*step: Any, told: list[Any] = told, warehouse: MemoryWarehouse = warehouse) -> None:
+            told.append((warehouse.checkpoints["live/journal"].position, *step))
+
+        receipt = load(log, warehouse, transaction_rows_min=rows, progress=tell)
+        assert [position for position, _, _ in told] == positions, rows
+        assert (receipt.read, receipt.commits, receipt.transactions) == (7, 4, len(positions))
+        assert len(warehouse.events) + len(warehouse.quarantine) == 7
+        assert load(log, warehouse, transaction_rows_min=rows).read == 0
+
+
+def test_a_sink_says_how_large_its_transactions_had_better_be(log: Log) -> None:
+    assert replay(log, Dear(MemoryWarehouse()), HexCodec()).transactions == 2
+    assert replay(log, Dear(MemoryWarehouse()), HexCodec(), transaction_rows_min=1).transactions == 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("rows", [3, 99])
+def test_a_shared_transaction_becomes_visible_whole_or_not_at_all(log: Log, when: Any, rows: int) -> None:
+    commits = list(log.reader("journal").commits())
+    for k in range(1, 100):
+        warehouse, crash = MemoryWarehouse(), crash_at(k, when)
+        try:
+            replay(log, CrashingSink(MemorySink(warehouse), crash), HexCodec(), transaction_rows_min=rows)
+        except SimulatedCrash:
+            known = warehouse.checkpoints.get("live/journal")
+            shown = len(warehouse.events) + len(warehouse.quarantine)
+            upto = None if known is None else commits[known.position - 1]
+            assert shown == (0 if upto is None else upto.next_offset + upto.next_quarantine_offset)
+            assert load(log, warehouse).read == 7 - shown
+        if not crash.fired:
+            break
+    assert k > 8
+
+
 def test_a_run_overtaken_by_another_writes_nothing_of_its_commit(log: Log) -> None:
     warehouse = MemoryWarehouse()
 
@@ -262,7 +308,7 @@ def test_progress_counts_records_of_all_partitions_less_those_loaded_before(log:
     assert told == [(2, 7), (4, 7), (6, 7), (7, 7), (1, 1)]
 
 
-@pytest.mark.parametrize("setting", ["batch_rows_max", "workers"])
+@pytest.mark.parametrize("setting", ["batch_rows_max", "workers", "transaction_rows_min"])
 def test_a_bound_below_one_is_refused_by_name(log: Log, setting: str) -> None:
     with pytest.raises(ConfigError, match=f"{setting} is 0"):
         load(log, MemoryWarehouse(), **{setting: 0})

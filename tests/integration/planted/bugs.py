@@ -41,7 +41,7 @@ BUGS = (
         "replay: checkpoint committed before the rest of the data",
         "src/eventreplay/replay.py",
         (
-            ("        if not task.last:\n            continue\n        _balance(task.commit, loaded, quarantined)\n", ""),
+            ("            if not task.last:\n                continue\n            self._balance(task.commit)\n            if self.held.read >= self.rows_min:\n", "            if self.rows_min:\n"),
         ),
         (f"{REPLAY}::test_rows_quarantine_and_checkpoint_become_visible_together",),
     ),
@@ -49,11 +49,11 @@ BUGS = (
         "replay: quarantine outside the transaction",
         "src/eventreplay/replay.py",
         (
-            ("    loaded = quarantined = 0\n    for task, result in decoded:\n", "    late = []\n    loaded = quarantined = 0\n    for task, result in decoded:\n"),
-            ("                sink.quarantine(chunk.refused)\n", "                late.append(chunk.refused)\n"),
+            ("@define\nclass _Load:\n", "_LATE = []\n\n\n@define\nclass _Load:\n"),
+            ("                self.sink.quarantine(chunk.refused)\n", "                _LATE.append(chunk.refused)\n"),
             (
-                "        sink.commit(checkpoint, expected=known)\n",
-                "        sink.commit(checkpoint, expected=known)\n        while late:\n            sink.quarantine(late.pop(0))\n",
+                "        self.sink.commit(checkpoint, expected=known)\n",
+                "        self.sink.commit(checkpoint, expected=known)\n        while _LATE:\n            self.sink.quarantine(_LATE.pop(0))\n",
             ),
         ),
         (f"{REPLAY}::test_rows_quarantine_and_checkpoint_become_visible_together",),
@@ -165,7 +165,7 @@ BUGS = (
         "replay: decode failures swallowed",
         "src/eventreplay/replay.py",
         (
-            ("                sink.quarantine(chunk.refused)\n", "                pass\n"),
+            ("                self.sink.quarantine(chunk.refused)\n", "                pass\n"),
         ),
         (f"{REPLAY}::test_every_record_of_the_log_is_loaded_or_quarantined_and_the_receipt_says_so",),
     ),
@@ -228,5 +228,17 @@ BUGS = (
         "src/eventreplay/sinks/duckdb.py",
         (('        return column.view(pa.timestamp("us"))\n', "        return column\n"),),
         ("tests/unit/sinks/test_duckdb.py::test_moments_are_utc_whatever_the_session_zone",),
+    ),
+    Bug(
+        "replay: a group's checkpoint is that of its first commit",
+        "src/eventreplay/replay.py",
+        (("        self.last = commit\n", "        self.last = self.last or commit\n"),),
+        (f"{REPLAY}::test_commits_of_the_log_share_a_transaction_until_it_is_large_enough",),
+    ),
+    Bug(
+        "replay: what is left of a group at the end is never committed",
+        "src/eventreplay/replay.py",
+        (("        if self.last is not None:\n", "        if self.held.read >= self.rows_min and self.last is not None:\n"),),
+        (f"{REPLAY}::test_commits_of_the_log_share_a_transaction_until_it_is_large_enough",),
     ),
 )  # fmt: skip
