@@ -1,0 +1,194 @@
+"""The tables of RAW in Snowflake: their columns, how they are created, and how what is there is checked.
+
+The columns follow from the Arrow schemas in `eventreplay.batch`, as in the DuckDB sink: the same names with
+the same meaning. Timestamps are TIMESTAMP_NTZ(6) and mean UTC: no session's time zone can move a day.
+`payload` and `headers` are VARIANT; in them decimals and 64-bit integers are text, so no number passes
+through a float.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+from attrs import frozen
+
+from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.errors import SinkError
+from eventreplay.sinks.snowflake.failures import Doing
+from eventreplay.sinks.snowflake.names import quoted
+from eventreplay.sinks.snowflake.session import Session
+from eventreplay.sinks.snowflake.settings import SnowflakeSettings
+
+_VARCHAR_CHARACTERS_MIN = 16_777_216
+_DIGEST = "BINARY(32)"
+
+
+@frozen
+class Column:
+    """A column of ours: its name in lower case, its type as DESCRIBE TABLE prints it."""
+
+    name: str
+    kind: str
+    required: bool
+
+    @property
+    def definition(self) -> str:
+        """As CREATE TABLE takes it."""
+        return f"{quoted(self.name.upper())} {self.kind}{' NOT NULL' if self.required else ''}"
+
+
+def _kind(field: pa.Field, variants: frozenset[str]) -> str:
+    if field.name in variants or field.type == HEADERS:
+        return "VARIANT"
+    if pa.types.is_int64(field.type):
+        return "NUMBER(19,0)"
+    if pa.types.is_timestamp(field.type):
+        return "TIMESTAMP_NTZ(6)"
+    if pa.types.is_fixed_size_binary(field.type):
+        return _DIGEST
+    return "BINARY" if pa.types.is_binary(field.type) else "VARCHAR"
+
+
+def _columns(schema: pa.Schema, variants: frozenset[str], moment: str) -> tuple[Column, ...]:
+    made = [Column(field.name, _kind(field, variants), not field.nullable) for field in schema]
+    return (*made, Column(moment, "TIMESTAMP_NTZ(6)", required=True))
+
+
+EVENTS = _columns(RAW_SCHEMA, frozenset({"headers", "payload"}), "inserted_at")
+QUARANTINE = _columns(QUARANTINE_SCHEMA, frozenset(), "quarantined_at")
+CHECKPOINTS = (
+    Column("replay_id", "VARCHAR", required=True),
+    Column("source", "VARCHAR", required=True),
+    Column("epoch", "VARCHAR", required=True),
+    Column("position", "NUMBER(19,0)", required=True),
+    Column("digest", "VARCHAR", required=True),
+    Column("fingerprint", "VARCHAR", required=True),
+    Column("updated_at", "TIMESTAMP_NTZ(6)", required=True),
+)
+CHECKPOINT_LOCK = (
+    Column("lock_id", "NUMBER(19,0)", required=True),
+    Column("locked_by", "VARCHAR", required=True),
+    Column("locked_at", "TIMESTAMP_NTZ(6)", required=True),
+)
+TABLES = {
+    "EVENTS": EVENTS,
+    "QUARANTINE": QUARANTINE,
+    "CHECKPOINTS": CHECKPOINTS,
+    "CHECKPOINT_LOCK": CHECKPOINT_LOCK,
+}
+RIGHTS = {
+    "EVENTS": ("INSERT", "SELECT"),
+    "QUARANTINE": ("INSERT", "SELECT"),
+    "CHECKPOINTS": ("SELECT", "INSERT", "UPDATE"),
+    "CHECKPOINT_LOCK": ("SELECT", "UPDATE"),
+}
+"""What the loader's role needs, table by table."""
+
+
+@frozen
+class Raw:
+    """The RAW schema of one database: qualified names and the grants that go with them."""
+
+    database: str
+    schema: str
+    role: str
+
+    @classmethod
+    def of(cls, settings: SnowflakeSettings, role: str = "") -> Raw:
+        """By the settings; `role` is that of the session, for the texts of errors."""
+        return cls(*settings.schema_names, role or "...")
+
+    def table(self, name: str) -> str:
+        """A table as it stands in statements."""
+        return quoted(self.database, self.schema, name)
+
+    def doing(self, what: str, name: str, *rights: str) -> Doing:
+        """An action on a table that needs `rights`, with the grants for them."""
+        to = f"TO ROLE {quoted(self.role)}" if self.role != "..." else "TO ROLE ..."
+        grants = (
+            f"GRANT USAGE ON DATABASE {quoted(self.database)} {to}",
+            f"GRANT USAGE ON SCHEMA {quoted(self.database, self.schema)} {to}",
+            f"GRANT {', '.join(rights)} ON TABLE {self.table(name)} {to}",
+        )
+        return Doing(what, grants)
+
+
+def create_statements(settings: SnowflakeSettings) -> list[str]:
+    """What `init` runs, in order; every statement may be run again."""
+    raw = Raw.of(settings)
+    made = [f"CREATE SCHEMA IF NOT EXISTS {quoted(raw.database, raw.schema)}"]
+    for name, columns in TABLES.items():
+        inner = ", ".join(column.definition for column in columns)
+        made.append(f"CREATE TABLE IF NOT EXISTS {raw.table(name)} ({inner})")
+    lock = raw.table("CHECKPOINT_LOCK")
+    # Two of these at once may both insert: the lock is the table's, one row or two are the same to it.
+    made.append(
+        f'INSERT INTO {lock} ("LOCK_ID", "LOCKED_BY", "LOCKED_AT")'
+        f" SELECT 1, '', TO_TIMESTAMP_NTZ(0, 6) WHERE NOT EXISTS (SELECT 1 FROM {lock})"
+    )
+    return made
+
+
+def check_tables(session: Session, raw: Raw) -> None:
+    """Raise unless every table of ours is there, with exactly our columns.
+
+    Raises:
+        SinkError: names the table and the columns that differ.
+    """
+    for name in TABLES:
+        found = described(session, raw, name)
+        wrong = differences(name, found)
+        if wrong:
+            raise SinkError(
+                f"{raw.schema}.{name} has another layout than eventreplay's: {'; '.join(wrong)}.",
+                hint="It was made by something else or by another version: alter it, or use another schema.",
+                table=name,
+                columns=wrong,
+            )
+
+
+def differences(name: str, found: dict[str, tuple[str, bool]]) -> list[str]:
+    """What differs between a table of ours and what is there, a sentence for each column.
+
+    Args:
+        name: of the table.
+        found: by column name in upper case: type as DESCRIBE prints it, and whether nulls are refused.
+    """
+    wrong = []
+    expected = {column.name.upper(): column for column in TABLES[name]}
+    for column_name, column in expected.items():
+        if column_name not in found:
+            wrong.append(f"column {column_name} is missing")
+            continue
+        kind, required = found[column_name]
+        if not _same_kind(column.kind, kind):
+            wrong.append(f"column {column_name} is {kind}, not {column.kind}")
+        elif required != column.required:
+            wrong.append(f"column {column_name} {'refuses' if required else 'allows'} nulls")
+    wrong += [f"column {name} is not ours" for name in sorted(found.keys() - expected.keys())]
+    return wrong
+
+
+def _same_kind(expected: str, found: str) -> bool:
+    """DESCRIBE prints lengths where none was given; those must not be shorter than the default."""
+    if expected in ("VARCHAR", "BINARY"):
+        match = re.fullmatch(rf"{expected}(?:\((\d+)\))?", found)
+        least = _VARCHAR_CHARACTERS_MIN if expected == "VARCHAR" else _VARCHAR_CHARACTERS_MIN // 2
+        return match is not None and (match[1] is None or int(match[1]) >= least)
+    return expected == found
+
+
+def described(session: Session, raw: Raw, name: str) -> dict[str, tuple[str, bool]]:
+    """A table's columns by upper-case name: type as DESCRIBE prints it, and whether nulls are refused.
+
+    Raises:
+        SinkError: it does not exist, or the role has no right on it.
+    """
+    doing = raw.doing(f"Reading the layout of {raw.schema}.{name}", name, *RIGHTS[name])
+    rows = session.named(f"DESCRIBE TABLE {raw.table(name)}", doing=doing)
+    return {
+        row["name"]: (str(row["type"]).replace(" ", "").upper(), row["null?"] == "N")
+        for row in rows
+        if row.get("kind", "COLUMN") == "COLUMN"
+    }
