@@ -224,7 +224,7 @@ def empty_bucket(store: Any, name: str) -> None:
 def _run(guarded: Guarded, port: int) -> int:
     """Start the program; the port it says it listens on."""
     guarded.log("server").unlink(missing_ok=True)
-    command = [sys.executable, str(Path(__file__).with_name("s3_program.py")), str(port)]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("s3_program.py")), str(port)]
     guarded.run("server", command, env=finding.clean_environment())
 
     def said() -> int | None:

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - its name there
             """Requests are of no interest; errors come as tracebacks."""
 
-    app = DomainDispatcherApplication(create_backend_app, service="s3")
+    app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", int(arguments[0]), app, threaded=True, request_handler=Quiet)
     sys.stdout.write(json.dumps({"port": server.server_port}) + "\n")
     sys.stdout.flush()
