@@ -1,0 +1,320 @@
+"""Strings that have broken systems before: stored exactly or refused clearly, never interpreted.
+
+For authors of plugins: put each where a stranger's text can end up (a type, a stream, a header, the name of
+a table or queue) and compare what comes back. `HOSTILE` maps a short name, usable as a test's id, to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+LONG_CHARACTERS = 100_000
+"""Length of the very long ones."""
+
+_QUOTES = {
+    "single-quote": "'",
+    "double-quote": '"',
+    "backtick": "`",
+    "three-quotes": "'\"`",
+    "doubled-quote": "''",
+    "triple-double-quote": '"""',
+    "irish-name": "O'Neil",
+    "backslash": "\\",
+    "backslash-at-end": "end\\",
+    "backslash-quote": "\\'",
+    "two-backslashes": "\\\\",
+    "backslash-n": "\\n",
+    "backslash-u": "\\u0041",
+    "backslash-x": "\\x00",
+    "backslash-dot": "\\.",
+    "dollar-quote": "$$",
+    "tagged-dollar-quote": "$tag$ $tag$",
+    "typographic-quotes": "\u2018\u2019\u201c\u201d",
+    "fullwidth-apostrophe": "\uff07",
+    "modifier-apostrophe": "\u02bc",
+}
+_PATHS = {
+    "dot": ".",
+    "dot-dot": "..",
+    "parent": "../",
+    "parents": "../../../../../../etc/passwd",
+    "parent-inside": "a/../b",
+    "parent-at-end": "a/..",
+    "dot-inside": "a/./b",
+    "absolute": "/etc/passwd",
+    "absolute-temporary": "/tmp/eventreplay-canary",  # noqa: S108 - it must not be written to
+    "two-slashes": "//server/share",
+    "slashes": "a//b",
+    "slash": "/",
+    "slash-at-end": "a/",
+    "slash-at-start": "/a",
+    "windows-parent": "..\\..\\windows\\system32",
+    "windows-drive": "C:\\boot.ini",
+    "windows-share": "\\\\server\\share",
+    "tilde": "~",
+    "tilde-user": "~root/.ssh/id_rsa",
+    "encoded-parent": "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "double-encoded-parent": "%252e%252e%252f",
+    "overlong-parent": "..%c0%af..%c0%af",
+    "fullwidth-parent": "\uff0e\uff0e\uff0f",
+    "file-url": "file:///etc/passwd",
+    "proc": "/proc/self/environ",
+    "nul-extension": "name.parquet\x00.txt",
+    "hidden": ".hidden",
+    "dashes": "--",
+    "option": "--help",
+    "option-delete": "-rf",
+}
+_CONTROLS = {f"control-{code:02x}": f"a{chr(code)}b" for code in (*range(0x20), 0x7F)}
+_MORE_CONTROLS = {
+    "nul-alone": "\x00",
+    "nul-at-end": "end\x00",
+    "line-ends": "a\r\nb\rc\nd",
+    "c1-next-line": "a\x85b",
+    "c1-csi": "a\x9b31mb",
+    "escape-red": "\x1b[31mred\x1b[0m",
+    "escape-title": "\x1b]0;title\x07",
+    "escape-clear": "\x1b[2J\x1b[H",
+    "escape-link": "\x1b]8;;file:///etc\x07link\x1b]8;;\x07",
+    "backspaces": "secret\b\b\b\b\b\bpublic",
+    "empty": "",
+    "blank": " ",
+    "blanks-around": "  a  ",
+    "tab-alone": "\t",
+    "newline-alone": "\n",
+}
+_UNICODE = {
+    "bidi-override": "\u202egpj.exe",
+    "bidi-isolate": "\u2066a\u2069",
+    "bidi-embedding": "\u202aa\u202c",
+    "bidi-marks": "\u200e\u200f\u061c",
+    "trojan-source": "/*\u202e } \u2066if (isAdmin)\u2069 \u2066 begin */",
+    "zero-width-space": "a\u200bb",
+    "zero-width-joiner": "a\u200db",
+    "zero-width-non-joiner": "a\u200cb",
+    "word-joiner": "a\u2060b",
+    "byte-order-mark": "\ufeffa",
+    "soft-hyphen": "a\u00adb",
+    "no-break-space": "\u00a0",
+    "ideographic-space": "\u3000",
+    "line-separator": "a\u2028b",
+    "paragraph-separator": "a\u2029b",
+    "mongolian-vowel-separator": "a\u180eb",
+    "hangul-filler": "\u3164",
+    "combining-accent": "e\u0301",
+    "composed-accent": "\u00e9",
+    "combining-alone": "\u0301",
+    "zalgo": "Z" + "\u0300\u0301\u0302\u0303\u0304\u0305" * 20,
+    "combining-order": "q\u0323\u0307",
+    "angstrom": "\u212b",
+    "ligature": "\ufb01",
+    "dotless-i": "\u0131I\u0130i",
+    "sharp-s": "stra\u00dfe",
+    "final-sigma": "\u03a3\u03c3\u03c2",
+    "kelvin": "\u212a",
+    "long-s": "\u017f",
+    "homoglyphs": "\u0440\u0430\u0443pal",
+    "fullwidth-letters": "\uff33\uff25\uff2c\uff25\uff23\uff34",
+    "arabic-digits": "\u0661\u0662\u0663",
+    "superscript-digits": "\u00b2\u00b3",
+    "emoji": "\U0001f0cf",
+    "emoji-family": "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "emoji-flag": "\U0001f1e8\U0001f1ed",
+    "emoji-skin": "\U0001f44d\U0001f3fd",
+    "emoji-keycap": "1\ufe0f\u20e3",
+    "variation-selector": "\u2764\ufe0f",
+    "tag-characters": "a\U000e0041\U000e0042",
+    "astral-letter": "\U0001d400",
+    "cjk-extension": "\U00020000",
+    "last-code-point": "\U0010ffff",
+    "noncharacter": "\uffff",
+    "noncharacter-inner": "\ufdd0",
+    "replacement": "\ufffd",
+    "private-use": "\ue000",
+    "rtl-arabic": "\u0645\u0631\u062d\u0628\u0627",
+    "hebrew": "\u05e9\u05dc\u05d5\u05dd",
+    "thai": "\u0e01\u0e33\u0e33\u0e33",
+    "devanagari": "\u0915\u094d\u0937\u093f",
+    "case-expands": "\ufb03\u0149",
+    "last-of-bmp-then-astral": "\uffff\U00010000",
+}
+_SURROGATES = {
+    "surrogate-high": "a\ud800b",
+    "surrogate-low": "a\udc00b",
+    "surrogates-swapped": "\udc00\ud800",
+    "surrogate-pair-in-two": "\ud83c\udccf",
+    "surrogate-escape-byte": "a\udcffb",
+    "surrogate-at-end": "end\udbff",
+}
+_SQL = {
+    "sql-drop": "'; DROP TABLE canary; --",
+    "sql-drop-double": '"; DROP TABLE canary; --',
+    "sql-drop-bracket": "]; DROP TABLE canary; --",
+    "sql-or": "' OR '1'='1",
+    "sql-union": "' UNION SELECT password FROM users --",
+    "sql-comment": "a/* b */c",
+    "sql-line-comment": "a--b",
+    "sql-hash-comment": "a#b",
+    "sql-semicolon": "a;b",
+    "sql-percent": "100%",
+    "sql-underscore": "a_b",
+    "sql-parameter": "%(x)s %s ? :x $1 @x &x",
+    "sql-schema": "public.events",
+    "sql-quoted-schema": '"public"."events"',
+    "sql-keyword": "select",
+    "sql-null": "NULL",
+    "sql-copy-null": "\\N",
+    "sql-copy-end": "\\.\n",
+    "sql-copy-program": "'; COPY canary TO PROGRAM 'touch canary'; --",
+    "sql-dollar": "$$; DROP TABLE canary; $$",
+    "sql-unicode-escape": "U&'\\0041'",
+    "sql-variable": "IDENTIFIER($x)",
+    "sql-stage": "@~/stage/../x",
+    "sql-attach": "'; ATTACH 'canary.duckdb'; --",
+    "sql-pragma": "'; PRAGMA database_list; --",
+}
+_TEMPLATES = {
+    "jinja-expression": "{{ 7 * 7 }}",
+    "jinja-statement": "{% for x in y %}{% endfor %}",
+    "jinja-raw": "{% raw %}",
+    "jinja-escape": "{{ ''.__class__.__mro__ }}",
+    "jinja-comment": "{# a #}",
+    "dbt-var": "{{ env_var('HOME') }}",
+    "format-index": "{0}",
+    "format-name": "{name!r:>10}",
+    "format-attribute": "{0.__class__}",
+    "format-unclosed": "{",
+    "percent-s": "%s%s%s%s",
+    "percent-n": "%n%n",
+    "percent-d": "%d %x %p",
+    "percent-alone": "%",
+    "shell-variable": "$HOME ${HOME}",
+    "shell-substitution": "$(touch canary)",
+    "shell-backticks": "`touch canary`",
+    "shell-pipe": "| touch canary",
+    "shell-and": "&& touch canary",
+    "shell-semicolon": "; touch canary",
+    "shell-redirect": "> canary",
+    "shell-glob": "*?[a-z]{a,b}",
+    "shell-newline": "a\ntouch canary",
+    "shell-history": "!!",
+    "regex": "(a+)+$",
+    "rich-markup": "[bold red]a[/]",
+    "rich-link": "[link=file:///etc]a[/link]",
+    "log-lookup": "${jndi:ldap://127.0.0.1/a}",
+    "expression-language": "#{7*7} ${7*7}",
+    "server-side-include": '<!--#exec cmd="touch canary"-->',
+}
+_DATA = {
+    "json-object": '{"a": 1}',
+    "json-unclosed": '{"a": ',
+    "json-string-end": '", "b": "',
+    "json-duplicate": '{"a": 1, "a": 2}',
+    "json-proto": '{"__proto__": {"x": 1}}',
+    "json-nan": "NaN",
+    "json-true": "true",
+    "json-number": "1e400",
+    "json-big": "123456789012345678901234567890.10",
+    "json-null": "null",
+    "json-surrogate": "\\ud800",
+    "xml-tag": "<a>b</a>",
+    "xml-entity": '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>&b;',
+    "xml-cdata": "]]>",
+    "html-script": "<script>alert(1)</script>",
+    "html-attribute": '" onmouseover="alert(1)',
+    "html-entity": "&lt;&#x27;&amp;",
+    "yaml-tag": "!!python/object/apply:os.system ['touch canary']",
+    "yaml-no": "no",
+    "yaml-anchor": "&a *a",
+    "toml-table": "[a]\nb = 1",
+    "csv-comma": "a,b",
+    "csv-quote": 'a","b',
+    "csv-formula": "=1+1",
+    "csv-formula-command": "=cmd|' /C calc'!A0",
+    "csv-plus": "+1",
+    "csv-minus": "-1",
+    "csv-at": "@SUM(A1)",
+    "csv-tab": "\t=1+1",
+    "pickle": "cos\nsystem\n(S'touch canary'\ntR.",
+    "protobuf-field": "\x08\x96\x01",
+    "protobuf-length": "\x12\x7fabc",
+    "protobuf-group": "\x0b\x0c",
+    "protobuf-endless": "\x08\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f",
+    "protobuf-any": "type.googleapis.com/google.protobuf.Any",
+    "url-userinfo": "https://user:word@127.0.0.1/",
+    "url-query": "?a=b&c=d#e",
+    "date-like": "2026-01-31",
+    "number-with-zeros": "007",
+    "infinity": "Infinity",
+    "hive-partition": "type=orders/day=1",
+    "hive-default": "__HIVE_DEFAULT_PARTITION__",
+    "magic-parquet": "PAR1",
+}
+_RESERVED = {
+    "windows-con": "CON",
+    "windows-nul": "NUL.txt",
+    "windows-lpt": "lpt1",
+    "windows-colon": "a:b",
+    "windows-stream": "file.txt:hidden:$DATA",
+    "windows-dot-at-end": "a.",
+    "windows-blank-at-end": "a ",
+    "windows-forbidden": '<>:"|?*',
+    "s3-metadata": "x-amz-meta-a: b",
+    "s3-percent": "a%20b",
+    "s3-plus": "a+b",
+    "s3-ampersand": "a&b;c=d",
+    "s3-curly": "{a}^[b]`c`|~",
+    "s3-url": "s3://other-bucket/key",
+    "s3-arn": "arn:aws:s3:::bucket/*",
+    "s3-soap": "soap",
+    "amqp-default-exchange": "amq.direct",
+    "amqp-topic": "#.*.#",
+    "amqp-reply": "amq.rabbitmq.reply-to",
+    "python-dunder": "__class__",
+    "python-none": "None",
+    "javascript-undefined": "[object Object]",
+    "mail-header": "a\r\nBcc: b@127.0.0.1",
+    "http-split": "a\r\n\r\n<html>",
+    "underscore-file": "_SUCCESS",
+    "git": ".git/config",
+}
+_LONG = {
+    "long-ascii": "a" * LONG_CHARACTERS,
+    "long-astral": "\U0001f0cf" * (LONG_CHARACTERS // 4),
+    "long-quotes": "'" * LONG_CHARACTERS,
+    "long-parents": "../" * (LONG_CHARACTERS // 3),
+    "name-63": "a" * 63,
+    "name-64": "a" * 64,
+    "name-255": "a" * 255,
+    "name-256": "a" * 256,
+    "name-1025": "a" * 1025,
+    "name-63-of-two-bytes": "\u00e9" * 63,
+}
+
+HOSTILE: Mapping[str, str] = MappingProxyType(
+    _QUOTES
+    | _PATHS
+    | _CONTROLS
+    | _MORE_CONTROLS
+    | _UNICODE
+    | _SURROGATES
+    | _SQL
+    | _TEMPLATES
+    | _DATA
+    | _RESERVED
+    | _LONG
+)
+"""Every hostile string by its name."""
+
+
+def storable() -> Iterator[tuple[str, str]]:
+    """Name and string of those that UTF-8 can write; the others cannot stand in an event at all."""
+    for name, text in HOSTILE.items():
+        if name not in _SURROGATES:
+            yield name, text
+
+
+def unstorable() -> Iterator[tuple[str, str]]:
+    """Name and string of those with a half of a surrogate pair: to be refused, and clearly."""
+    yield from _SURROGATES.items()
