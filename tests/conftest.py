@@ -7,11 +7,12 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server
+from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server, StandInServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -104,3 +105,18 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     return s3_server.bucket()
+
+
+@pytest.fixture(scope="session")
+def snowflake_standin() -> Iterator[StandInServer]:
+    """One for all tests of this process, started by the first that asks; who kills one starts another."""
+    with StandInServer.find() as server:
+        yield server
+
+
+@pytest.fixture
+def snowflake_database(snowflake_standin: StandInServer) -> Iterator[dict[str, Any]]:
+    """What the connector is given to reach a database of the test's own."""
+    name = snowflake_standin.database()
+    yield snowflake_standin.connect_args(name)
+    snowflake_standin.drop(name)

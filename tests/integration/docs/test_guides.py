@@ -1,4 +1,21 @@
-"""Every guide's code is run as a reader would run it: block after block, in an empty folder."""
+"""Every guide's code is run as a reader would run it: block after block, in an empty folder.
+
+A guide that needs servers names them in its first line, in a comment that readers do not see:
+
+    <!-- services: postgres rabbitmq s3 snowflake -->
+
+Its blocks then find a database, a virtual host, a bucket of their own in these variables, which are those
+that a reader would set for a real server:
+
+| name | variables |
+|---|---|
+| postgres | POSTGRES_URL; POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER, POSTGRES_PASSWORD |
+| rabbitmq | RABBITMQ_URL; RABBITMQ_HOST, RABBITMQ_PORT, RABBITMQ_VHOST, RABBITMQ_USER, RABBITMQ_PASSWORD |
+| s3 | S3_BUCKET; AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ALLOW_HTTP |
+| snowflake | SNOWFLAKE_ACCOUNT, _HOST, _PORT, _PROTOCOL, _USER, _PASSWORD, _DATABASE, _SCHEMA |
+
+A `console` block runs each of its `$ ` lines with bash; a line that ends in a backslash goes on in the next.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +24,61 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from attrs import frozen
+
+from eventreplay.testing.services import S3Server
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
+OUTSIDE = ("AWS_", "POSTGRES_", "PG", "RABBITMQ_", "SNOWFLAKE_", "EVENTREPLAY_")
+"""Variables of whoever runs the tests would lead to servers that are not the guide's."""
+
+
+def postgres(request: pytest.FixtureRequest) -> dict[str, str]:
+    url = request.getfixturevalue("postgres_url")
+    return {"POSTGRES_URL": url, "POSTGRES_DB": urlsplit(url).path[1:], **place("POSTGRES", url)}
+
+
+def rabbitmq(request: pytest.FixtureRequest) -> dict[str, str]:
+    url = request.getfixturevalue("rabbitmq_url")
+    vhost = unquote(urlsplit(url).path[1:])
+    return {"RABBITMQ_URL": url, "RABBITMQ_VHOST": vhost, **place("RABBITMQ", url)}
+
+
+def place(prefix: str, url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    return {
+        f"{prefix}_HOST": parts.hostname or "",
+        f"{prefix}_PORT": str(parts.port),
+        f"{prefix}_USER": unquote(parts.username or ""),
+        f"{prefix}_PASSWORD": unquote(parts.password or ""),
+    }
+
+
+def s3(request: pytest.FixtureRequest) -> dict[str, str]:
+    bucket = request.getfixturevalue("s3_bucket")
+    server: S3Server = request.getfixturevalue("s3_server")
+    return {"S3_BUCKET": bucket, **server.environment()}
+
+
+def snowflake(request: pytest.FixtureRequest) -> dict[str, str]:
+    arguments = request.getfixturevalue("snowflake_database")
+    return {f"SNOWFLAKE_{name.upper()}": str(value) for name, value in arguments.items()}
+
+
+VARIABLES: Mapping[str, Callable[[pytest.FixtureRequest], dict[str, str]]] = {
+    "postgres": postgres,
+    "rabbitmq": rabbitmq,
+    "s3": s3,
+    "snowflake": snowflake,
+}
 
 
 @frozen
@@ -32,15 +95,29 @@ def blocks(path: Path) -> list[Block]:
     return [Block(match["kind"], match["title"], match["code"]) for match in found]
 
 
+def services(path: Path) -> list[str]:
+    """The servers that a page names in its first line."""
+    first = path.read_text("utf-8").partition("\n")[0]
+    found = re.fullmatch(r"<!-- services: ([a-z0-9 ]+) -->", first)
+    return [] if found is None else found[1].split()
+
+
+def commands(block: Block) -> list[str]:
+    """What a reader types at the prompts of a console block."""
+    joined = block.code.replace("\\\n", " ")
+    return [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
+
+
 def guides() -> list[Path]:
-    pages = sorted((ROOT / "docs").glob("*.md"))
+    pages = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/guides").glob("*.md")])
     return [page for page in pages if any(block.kind in {"python", "console"} for block in blocks(page))]
 
 
-def run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
     bin_folder = str(Path(sys.executable).parent)
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)},
+        **variables,
         "PATH": bin_folder + os.pathsep + os.environ["PATH"],
         "PYTHONPATH": str(folder),
     }
@@ -48,12 +125,15 @@ def run(command: list[str], folder: Path) -> None:
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=180
     )
     assert done.returncode == 0, (
-        f"{shlex.join(command[:4])} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        f"{shlex.join(command[-2:])} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     )
 
 
 @pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
-def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path) -> None:
+def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    variables: dict[str, str] = {}
+    for name in services(page):
+        variables |= VARIABLES[name](request)
     script: list[str] = []
     for block in blocks(page):
         if block.kind == "python" and block.title is not None:
@@ -61,12 +141,11 @@ def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path) -> None:
         elif block.kind == "python":
             script.append(block.code)
         elif block.kind == "console":
-            for line in block.code.splitlines():
-                if line.startswith("$ "):
-                    run(shlex.split(line[2:]), tmp_path)
+            for line in commands(block):
+                run(["bash", "-euo", "pipefail", "-c", line], tmp_path, variables)
     if script:
         (tmp_path / "guide.py").write_text("\n".join(script), "utf-8")
-        run([sys.executable, "guide.py"], tmp_path)
+        run([sys.executable, "guide.py"], tmp_path, variables)
 
 
 def test_the_source_of_the_guide_is_short() -> None:

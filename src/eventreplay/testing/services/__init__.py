@@ -16,6 +16,7 @@ from eventreplay.testing.services.errors import (
 from eventreplay.testing.services.postgres import PostgresServer
 from eventreplay.testing.services.rabbitmq import RabbitServer
 from eventreplay.testing.services.s3 import S3Server
+from eventreplay.testing.services.standin import StandInServer
 
 __all__ = [
     "NotOursError",
@@ -25,4 +26,5 @@ __all__ = [
     "ServiceError",
     "ServiceMissingError",
     "ServiceNotReadyError",
+    "StandInServer",
 ]

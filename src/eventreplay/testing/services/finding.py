@@ -1,4 +1,4 @@
-"""Where a server comes from: an override, a container engine, this machine, or the distribution's packages."""
+"""Where a server comes from: an override, a container engine, this machine, the distribution's packages."""
 
 from __future__ import annotations
 

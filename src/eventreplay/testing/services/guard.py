@@ -72,7 +72,7 @@ class Guard:
         self._kill_all()
         for command in self._at_end:
             try:
-                subprocess.run(command, check=False, timeout=AT_END_S_MAX, capture_output=True)  # noqa: S603
+                subprocess.run(command, check=False, timeout=AT_END_S_MAX, capture_output=True)
             except (OSError, subprocess.SubprocessError) as error:
                 sys.stderr.write(f"guard: {command[0]}: {error}\n")
         if self._folder:
@@ -98,9 +98,9 @@ class Guard:
 
     def _run(self, order: dict[str, Any]) -> int:
         uid, gid = order.get("uid"), order.get("gid")
-        groups = None if uid is None else []
+        groups: list[int] | None = None if uid is None else []
         with open(order["log"], "ab") as log:  # noqa: PTH123 - pathlib would double the start time
-            child = subprocess.Popen(  # noqa: S603
+            child = subprocess.Popen(
                 order["command"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -137,10 +137,10 @@ class Guard:
     def _below(self) -> list[int]:
         """Every living process below this one."""
         children: dict[int, list[int]] = {}
-        for name in os.listdir("/proc"):
+        for name in os.listdir("/proc"):  # noqa: PTH208 - no pathlib here
             if name.isdigit():
                 try:
-                    with open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
+                    with open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123 - the same
                         # The command's name stands in parentheses and may hold any character.
                         state, parent = stat.read().rpartition(b")")[2].split()[:2]
                 except (OSError, ValueError):

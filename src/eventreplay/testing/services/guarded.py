@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -22,6 +22,7 @@ READY_S_MAX = 90
 
 CLOSE_S_MAX = 60
 LOOK_S = 0.02
+STARTS_MAX = 3
 TAIL_CHARACTERS = 1500
 
 T = TypeVar("T")
@@ -212,3 +213,43 @@ class Guarded:
         if "error" in answer:
             raise ServiceError(f"{self.service}: {order['do']} failed: {answer['error']}")
         return answer
+
+
+class Starting(Protocol):
+    """A server that was begun to start."""
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+S = TypeVar("S", bound=Starting)
+
+
+def started(start: Callable[[], S], port_taken: str) -> S:
+    """Start a server and wait until it answers; again, if another process took its port meanwhile.
+
+    Args:
+        start: begins to start a new one, with new ports.
+        port_taken: what it says when it cannot listen.
+
+    Raises:
+        ServiceNotReadyError: it did not answer, or lost `STARTS_MAX` ports in a row.
+    """
+    left = STARTS_MAX
+    while True:
+        left -= 1
+        server = start()
+        try:
+            server.wait_ready()
+        except ServiceNotReadyError as error:
+            server.close()
+            if left == 0 or port_taken.lower() not in str(error).lower():
+                raise
+        except BaseException:
+            server.close()
+            raise
+        else:
+            return server

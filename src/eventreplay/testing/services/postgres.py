@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import os
 import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from attrs import frozen
 
 from eventreplay.testing.services import finding, prefix
 from eventreplay.testing.services.certificates import Certificates, certificates
+from eventreplay.testing.services.container import MAIN, Container, Image
 from eventreplay.testing.services.errors import (
     NotOursError,
     ServiceError,
     ServiceNotReadyError,
     missing,
 )
-from eventreplay.testing.services.guarded import Account, Guarded
+from eventreplay.testing.services.guarded import Account, Guarded, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
 
 IMAGE = "postgres:16.9"
 PACKAGE = "postgresql"
 USER = "postgres"
-STARTS_MAX = 3
 SETTINGS: Mapping[str, str] = {
     "max_prepared_transactions": "20",
     "wal_level": "logical",
@@ -57,16 +56,18 @@ class PostgresServer:
         url: postgresql:// URL of the superuser and the database `postgres`.
         host: the loopback's address, or the override's host.
         port: the same after a restart.
-        password: of the superuser.
+        user: the superuser.
+        password: the superuser's.
         ca_file: the authority to verify the server with, if it was started with `tls=True`.
     """
 
-    def __init__(self, url: str, backend: _Local | _Docker | None, ca_file: Path | None = None) -> None:
+    def __init__(self, url: str, backend: _Local | Container | None, ca_file: Path | None = None) -> None:
         parts = urlsplit(url)
         self.url = url
         self.host = parts.hostname or LOOPBACK
         self.port = parts.port or 5432
-        self.password = parts.password or ""
+        self.user = unquote(parts.username or USER)
+        self.password = unquote(parts.password or "")
         self.ca_file = ca_file
         self._backend = backend
         self._databases: list[str] = []
@@ -82,10 +83,10 @@ class PostgresServer:
         if url is None:
             return cls.start()
         server = cls(url, None)
-        problem = server._problem()
+        problem = server.problem()
         if problem is not None:
             raise ServiceNotReadyError(
-                f"The PostgreSQL server that {finding.OVERRIDES['PostgreSQL']} names does not answer: {problem}.",
+                f"The server that {finding.OVERRIDES['PostgreSQL']} names does not answer SQL: {problem}.",
                 hint="Start it, correct the URL, or unset the variable to have one started.",
                 service="PostgreSQL",
                 status=None,
@@ -105,21 +106,7 @@ class PostgresServer:
             ServiceNotReadyError: it was started and did not answer.
         """
         merged = {**SETTINGS, **(settings or {})}
-        for last in (False, False, True)[-STARTS_MAX:]:
-            server = cls._start_once(merged, tls=tls)
-            try:
-                server._until_ready()
-            except ServiceNotReadyError as error:
-                server.close()
-                # Another process may have drawn the same port between our look and the server's bind.
-                if last or "could not bind" not in str(error):
-                    raise
-            except BaseException:
-                server.close()
-                raise
-            else:
-                return server
-        raise AssertionError("the last try returns or raises")
+        return started(lambda: cls._start_once(merged, tls=tls), "could not bind")
 
     @classmethod
     def _start_once(cls, settings: Mapping[str, str], *, tls: bool) -> PostgresServer:
@@ -128,9 +115,9 @@ class PostgresServer:
         guarded = Guarded("PostgreSQL")
         try:
             signed = certificates(guarded.folder / "certificates") if tls else None
-            backend: _Local | _Docker
+            backend: _Local | Container
             if engine is not None:
-                backend = _Docker(guarded, engine, port, password, settings, signed)
+                backend = _container(guarded, engine, port, password, settings, signed)
             else:
                 backend = _Local(guarded, _programs(), port, password, settings, signed)
             backend.run()
@@ -169,19 +156,19 @@ class PostgresServer:
         if backend.running():
             backend.stop()
         backend.run()
-        self._until_ready()
+        self.wait_ready()
 
     def pause(self) -> None:
         """Freeze every process of the server: connections stay open, nobody answers."""
-        self._ours().guarded.signal(signal.SIGSTOP)
+        self._ours().pause()
 
     def resume(self) -> None:
         """Let go on what `pause` froze."""
-        self._ours().guarded.signal(signal.SIGCONT)
+        self._ours().resume()
 
     def log_tail(self) -> str:
         """The end of the server's log."""
-        return self._ours().guarded.tail("postgres")
+        return self._ours().guarded.tail(MAIN)
 
     def close(self) -> None:
         """End the server and remove its data; an override's server keeps running, its test databases go."""
@@ -200,7 +187,7 @@ class PostgresServer:
     ) -> None:
         self.close()
 
-    def _ours(self) -> _Local | _Docker:
+    def _ours(self) -> _Local | Container:
         if self._backend is None:
             raise NotOursError(
                 "This PostgreSQL server was started by somebody else; it is not ours to stop.",
@@ -208,12 +195,13 @@ class PostgresServer:
             )
         return self._backend
 
-    def _until_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Wait until SQL is answered."""
         backend = self._ours()
-        backend.guarded.wait_ready("postgres", lambda: True if self._problem() is None else None)
+        backend.guarded.wait_ready(MAIN, lambda: True if self.problem() is None else None)
 
-    def _problem(self) -> str | None:
-        """Why SQL is not answered now; without the driver's own text, which may quote the URL."""
+    def problem(self) -> str | None:
+        """Why SQL is not answered now, or None; without the driver's own text, which may quote the URL."""
         driver = _driver()
         try:
             connection = driver.connect(self.url, connect_timeout=5)
@@ -293,16 +281,20 @@ class _Local:
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         # SIGQUIT ends it at once, and unlike SIGKILL it takes its shared memory along.
-        self.guarded.run(
-            "postgres", command, env=self._env(), account=self._account, quit_signal=signal.SIGQUIT
-        )
+        self.guarded.run(MAIN, command, env=self._env(), account=self._account, quit_signal=signal.SIGQUIT)
 
     def running(self) -> bool:
-        return self.guarded.status("postgres") is None
+        return self.guarded.status(MAIN) is None
 
     def stop(self) -> None:
-        self.guarded.signal(signal.SIGINT, "postgres")
-        self.guarded.wait_for(lambda: self.guarded.status("postgres"), "PostgreSQL did not stop", 60)
+        self.guarded.signal(signal.SIGINT, MAIN)
+        self.guarded.wait_for(lambda: self.guarded.status(MAIN), "PostgreSQL did not stop", 60)
+
+    def pause(self) -> None:
+        self.guarded.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.guarded.signal(signal.SIGCONT)
 
     def kill(self) -> None:
         segment = self._segment()
@@ -319,61 +311,41 @@ class _Local:
             return None
 
 
-class _Docker:
+def _container(
+    guarded: Guarded,
+    engine: str,
+    port: int,
+    password: str,
+    settings: Mapping[str, str],
+    signed: Certificates | None,
+) -> Container:
     """The server as a container of the official image."""
-
-    def __init__(
-        self,
-        guarded: Guarded,
-        engine: str,
-        port: int,
-        password: str,
-        settings: Mapping[str, str],
-        signed: Certificates | None,
-    ) -> None:
-        self.guarded = guarded
-        self._engine = engine
-        self._name = f"eventreplay-postgres-{secrets.token_hex(6)}"
-        guarded.at_end([engine, "rm", "--force", "--volumes", self._name])
-        secret = guarded.folder / "env"
-        secret.write_text(
-            f"POSTGRES_PASSWORD={password}\nPOSTGRES_INITDB_ARGS=--auth=scram-sha-256 --locale=C.UTF-8\n",
-            "ascii",
-        )
-        secret.chmod(0o600)
-        command = [engine, "create", "--name", self._name, "--publish", f"{LOOPBACK}:{port}:5432"]
-        command += ["--env-file", str(secret), "--shm-size", "256m"]
-        words = ["postgres"]
-        for name, value in settings.items():
-            words += ["-c", f"{name}={value}"]
-        if signed is not None:
-            inside = "/certificates"
-            command += ["--volume", f"{signed.ca.parent}:{inside}:ro", "--entrypoint", "sh"]
-            # The key must be the server's own and closed to others, whoever owns it outside.
-            taken = "install -o postgres -g postgres -m 600 /certificates/server.* /tmp/"
-            words += ["-c", "ssl=on", "-c", "ssl_cert_file=/tmp/server.pem"]
-            words += ["-c", "ssl_key_file=/tmp/server.key"]
-            words = ["-c", f'{taken} && exec docker-entrypoint.sh "$@"', "sh", *words]
-        guarded.run("create", [*command, IMAGE, *words], env=dict(os.environ))
-        guarded.finish("create", prefix.DOWNLOAD_S_MAX)
-        secret.unlink()
-
-    def run(self) -> None:
-        self.guarded.run("postgres", [self._engine, "start", "--attach", self._name], env=dict(os.environ))
-
-    def running(self) -> bool:
-        return self.guarded.status("postgres") is None
-
-    def stop(self) -> None:
-        self._do("stop", "--time", "60")
-
-    def kill(self) -> None:
-        self._do("kill", "--signal", "KILL")
-
-    def _do(self, *words: str) -> None:
-        self.guarded.run(words[0], [self._engine, *words, self._name], env=dict(os.environ))
-        self.guarded.finish(words[0])
-        self.guarded.wait_for(lambda: self.guarded.status("postgres"), "the container did not end", 60)
+    words = ["postgres"]
+    for name, value in settings.items():
+        words += ["-c", f"{name}={value}"]
+    volumes: dict[Path, str] = {}
+    entrypoint = None
+    if signed is not None:
+        volumes[signed.ca.parent] = "/certificates"
+        words += ["-c", "ssl=on", "-c", "ssl_cert_file=/tls/server.pem", "-c", "ssl_key_file=/tls/server.key"]
+        # The key must be the server's own and closed to others, whoever owns it outside.
+        taken = "mkdir /tls && install -o postgres -g postgres -m 600 /certificates/server.* /tls/"
+        entrypoint, words = "sh", ["-c", f'{taken} && exec docker-entrypoint.sh "$@"', "sh", *words]
+    return Container(
+        guarded,
+        engine,
+        Image(
+            name=IMAGE,
+            ports={5432: port},
+            volumes=volumes,
+            environment={
+                "POSTGRES_PASSWORD": password,
+                "POSTGRES_INITDB_ARGS": "--auth=scram-sha-256 --locale=C.UTF-8",
+            },
+            entrypoint=entrypoint,
+            words=words,
+        ),
+    )
 
 
 def _programs() -> Programs:

@@ -21,7 +21,7 @@ from attrs import frozen
 from eventreplay.testing.services import finding
 from eventreplay.testing.services.errors import NotOursError, ServiceError, ServiceNotReadyError, missing
 from eventreplay.testing.services.guarded import Guarded
-from eventreplay.testing.services.ports import LOOPBACK
+from eventreplay.testing.services.ports import LOOPBACK, free_port
 
 REGION = "us-east-1"
 
@@ -125,7 +125,7 @@ class S3Server:
             raise missing("S3", tried, "Install eventreplay[services].")
         guarded = Guarded("S3")
         try:
-            port = _run(guarded, 0)
+            port = _run(guarded, free_port())
             return cls(f"http://{LOOPBACK}:{port}", Keys("testing", "testing"), guarded)
         except BaseException:
             guarded.close()

@@ -10,7 +10,10 @@ from typing import Any
 def main(arguments: list[str]) -> None:
     """`s3_program PORT`; 0 takes a free one."""
     # Half a second of imports that only this process needs.
-    from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
     from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: PLC0415
 
     class Quiet(WSGIRequestHandler):
