@@ -44,13 +44,12 @@ def check(settings: SnowflakeSettings) -> list[Finding]:
 def _findings(session: Session, settings: SnowflakeSettings) -> Iterator[Finding]:
     yield Finding(name="login", ok=True, detail=f"User {settings.user} by {settings.login_method}.")
     try:
-        role = session.run("SELECT CURRENT_ROLE()", doing=Doing("Reading the role"))[0][0]
-        yield Finding(name="role", ok=True, detail=f"Role {role} is in use.")
-        check_context(session, settings)
+        role = check_context(session, settings)
     except SinkError as error:
         yield _missing(str(error.fields.get("missing", "session")), error)
         return
-    raw = Raw.of(settings, role or "")
+    raw = Raw.of(settings, role)
+    yield Finding(name="role", ok=True, detail=f"Role {role} is in use.")
     yield Finding(name="database and schema", ok=True, detail=f"{raw.database}.{raw.schema} is in use.")
     yield from _warehouse(session)
     for name in TABLES:
@@ -59,14 +58,15 @@ def _findings(session: Session, settings: SnowflakeSettings) -> Iterator[Finding
 
 
 def _warehouse(session: Session) -> Iterator[Finding]:
+    """The context has been checked: a warehouse is in use. How it suspends is advice."""
     try:
         rows = session.run("SELECT CURRENT_WAREHOUSE()", doing=Doing("Reading the warehouse"))
         name = str(rows[0][0])
+        yield Finding(name="warehouse", ok=True, detail=f"Warehouse {name} is in use.")
         shown = session.named(f"SHOW WAREHOUSES LIKE {literal(name)}", doing=Doing("Reading the warehouse"))
     except SinkError as error:
-        yield _missing("warehouse", error)
+        yield Finding(name="auto-suspend", ok=False, detail=error.message, hint=error.hint, required=False)
         return
-    yield Finding(name="warehouse", ok=True, detail=f"Warehouse {name} is in use.")
     suspend = next((row.get("auto_suspend") for row in shown if row.get("name") == name), None)
     seconds = 0 if suspend in (None, "", "null") else int(str(suspend))
     suspends = 0 < seconds <= _AUTO_SUSPEND_S_MAX

@@ -180,8 +180,8 @@ def _login(settings: SnowflakeSettings) -> dict[str, Any]:
     return {"private_key": private_key_der(settings), "authenticator": "SNOWFLAKE_JWT"}
 
 
-def check_context(session: Session, settings: SnowflakeSettings) -> None:
-    """Raise unless role, warehouse, database and schema are in use.
+def check_context(session: Session, settings: SnowflakeSettings) -> str:
+    """The session's role; raise unless warehouse, database and schema are in use.
 
     Snowflake lets a login pass whose database or warehouse the role may not use, and leaves them unset.
 
@@ -209,3 +209,4 @@ def check_context(session: Session, settings: SnowflakeSettings) -> None:
                 + (" If it does not exist: run SnowflakeSink.init(settings)." if name == "schema" else ""),
                 missing=name,
             )
+    return str(role or "")

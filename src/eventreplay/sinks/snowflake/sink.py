@@ -24,7 +24,6 @@ from eventreplay.finding import Finding
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.copying import copy_files
-from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import stage_path
 from eventreplay.sinks.snowflake.rows import checked
 from eventreplay.sinks.snowflake.session import Session, check_context
@@ -299,13 +298,12 @@ class SnowflakeSink:
         if self._session is None:
             session = Session(self._settings)
             try:
-                check_context(session, self._settings)
-                role = session.run("SELECT CURRENT_ROLE()", doing=Doing("Reading the session's role"))[0][0]
+                role = check_context(session, self._settings)
             except BaseException:
                 session.close()
                 raise
             self._session = session
-            self._raw = Raw.of(self._settings, role or "")
+            self._raw = Raw.of(self._settings, role)
         return self._session
 
     def _disconnect(self) -> None:

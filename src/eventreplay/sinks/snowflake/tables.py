@@ -20,8 +20,10 @@ from eventreplay.sinks.snowflake.names import quoted
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 
-_VARCHAR_CHARACTERS_MIN = 16_777_216
-_DIGEST = "BINARY(32)"
+_PARAMETERS = re.compile(r"(?P<base>[A-Z_]+)(?:\((?P<width>\d+)(?:,(?P<scale>\d+))?\))?")
+_WIDTHS = {"VARCHAR": 16_777_216, "BINARY": 8_388_608}
+"""What Snowflake means where no length is given; newer accounts mean more."""
+_DIGEST = "BINARY"
 
 
 @frozen
@@ -171,12 +173,15 @@ def differences(name: str, found: dict[str, tuple[str, bool]]) -> list[str]:
 
 
 def _same_kind(expected: str, found: str) -> bool:
-    """DESCRIBE prints lengths where none was given; those must not be shorter than the default."""
-    if expected in ("VARCHAR", "BINARY"):
-        match = re.fullmatch(rf"{expected}(?:\((\d+)\))?", found)
-        least = _VARCHAR_CHARACTERS_MIN if expected == "VARCHAR" else _VARCHAR_CHARACTERS_MIN // 2
-        return match is not None and (match[1] is None or int(match[1]) >= least)
-    return expected == found
+    """Whether a column of type `found` holds every value that one of type `expected` does.
+
+    DESCRIBE prints lengths where none was given; wider than ours is as exact.
+    """
+    ours, theirs = _PARAMETERS.fullmatch(expected), _PARAMETERS.fullmatch(found)
+    if ours is None or theirs is None or ours["base"] != theirs["base"] or ours["scale"] != theirs["scale"]:
+        return False
+    default = _WIDTHS.get(ours["base"], 0)
+    return int(theirs["width"] or default) >= int(ours["width"] or default)
 
 
 def described(session: Session, raw: Raw, name: str) -> dict[str, tuple[str, bool]]:

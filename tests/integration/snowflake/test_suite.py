@@ -1,0 +1,34 @@
+"""The Snowflake sink passes the suite that every sink author inherits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
+from eventreplay.testing import SinkSuite, TickingClock
+from tests.integration.snowflake.server import StandIn, table
+
+
+class TestSnowflakeSink(SinkSuite):
+    @pytest.fixture(autouse=True)
+    def _target(self, standin: StandIn, settings: SnowflakeSettings) -> Iterator[None]:
+        self.standin, self.settings = standin, settings
+        self.sinks: list[SnowflakeSink] = []
+        yield
+        for sink in self.sinks:
+            sink.close()
+
+    def open_sink(self) -> SnowflakeSink:
+        sink = SnowflakeSink(self.settings, clock=TickingClock())
+        self.sinks.append(sink)
+        return sink
+
+    def read_events(self) -> Sequence[dict[str, Any]]:
+        return table(self.standin, self.settings.database, "EVENTS", RAW_SCHEMA.names)
+
+    def read_quarantine(self) -> Sequence[dict[str, Any]]:
+        return table(self.standin, self.settings.database, "QUARANTINE", QUARANTINE_SCHEMA.names)
