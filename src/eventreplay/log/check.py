@@ -159,7 +159,7 @@ class _Check:
         for key in self._storage.keys(""):
             folder, _, name = key.rpartition("/")
             kind, _, inner = folder.partition("/")
-            known = key == layout.FORMAT_KEY
+            known = key in {layout.FORMAT_KEY, layout.PROBE_KEY}
             if kind == layout.COMMITS and inner in known_partitions:
                 known = layout.commit_number(name) is not None
             elif kind in {layout.EVENTS, layout.QUARANTINE} and layout.partition_of(inner) is not None:

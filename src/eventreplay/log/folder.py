@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eventreplay.errors import LogError, LogUnavailableError
+from eventreplay.log import layout
 
 STAGING_SUFFIX = ".staging"
 STAGE_ATTEMPTS_MAX = 3
@@ -119,12 +120,7 @@ class FolderStorage:
         return []
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not all(parts) or {".", ".."} & set(parts) or "\0" in key:
-            raise LogError(
-                f"Not a key of a log: {key[:200]!r}.", hint="This is a defect; report it.", key=key
-            )
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*layout.check_key(key).split("/"))
 
     def _folder(self, prefix: str) -> Path:
         return self._root if prefix == "" else self._path(prefix.rstrip("/"))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from eventreplay.errors import ConfigError
+from eventreplay.errors import ConfigError, LogError
 
 FORMAT_KEY = "format.json"
 FORMAT_BYTES = b'{"format":"eventreplay-log","version":1}'
@@ -23,6 +23,9 @@ EVENTS = "events"
 QUARANTINE = "quarantine"
 COMMITS = "commits"
 
+PROBE_KEY = "doctor/probe"
+"""What `doctor` writes, to see which rights it has; no part of the log."""
+
 GENESIS = "0" * 64
 """What the first commit of a partition names as its predecessor."""
 
@@ -30,6 +33,20 @@ _HIVE = "log_partition="
 _PARTITION = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SEGMENT = re.compile(r"segment-([0-9]{20})-([0-9a-f]{16})\.parquet")
 _COMMIT = re.compile(r"([0-9]{20})\.json")
+
+
+def check_key(key: str) -> str:
+    """`key`, if it stays below the root of whichever store it is asked of.
+
+    Raises:
+        LogError: it is empty, absolute, or has `.`, `..` or nothing between two `/`.
+    """
+    parts = key.split("/")
+    if not all(parts) or {".", ".."} & set(parts) or "\0" in key:
+        raise LogError(
+            f"Not a key of a log: {key[:200]!r}.", hint="This is a defect; report it.", key=key[:200]
+        )
+    return key
 
 
 def valid_partition(name: str) -> bool:

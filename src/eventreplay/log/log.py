@@ -15,6 +15,7 @@ from eventreplay.log.check import CheckProgress, CheckReport, check_log
 from eventreplay.log.commit import SegmentRef
 from eventreplay.log.gc import GcReport, collect_garbage
 from eventreplay.log.reader import PartitionReader, read_ref
+from eventreplay.log.s3 import S3Settings
 from eventreplay.log.storage import Storage, open_storage
 from eventreplay.log.writer import SEGMENT_BYTES_MAX, PartitionWriter
 
@@ -41,12 +42,14 @@ class Log:
         url: str | os.PathLike[str],
         *,
         storage: Storage | None = None,
+        s3: S3Settings | None = None,
         token_source: Callable[[], str] = _token,
     ) -> Log:
         """Open the log at a folder or at `s3://bucket/prefix`.
 
         Args:
             url: where it is.
+            s3: how to reach a log on S3; None: boto3's chain of credentials and the conventional variables.
             storage: the store itself, instead of the one `url` names; for tests and other stores.
             token_source: yields a text that no other writer ever has; the fence rests on that.
 
@@ -55,7 +58,7 @@ class Log:
             LogError: what stands there is not a log of this version.
         """
         name = os.fspath(url)
-        log = cls(name, open_storage(name) if storage is None else storage, token_source)
+        log = cls(name, open_storage(name, s3) if storage is None else storage, token_source)
         found = log._storage.get(layout.FORMAT_KEY)
         if found is not None and found != layout.FORMAT_BYTES:
             raise LogError(

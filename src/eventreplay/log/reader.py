@@ -11,6 +11,7 @@ from eventreplay.errors import CorruptLogError
 from eventreplay.event import Checkpoint
 from eventreplay.log import layout
 from eventreplay.log.commit import Claim, Commit, SegmentRef, parse_slot
+from eventreplay.log.s3 import S3Settings
 from eventreplay.log.segment import decode_segment
 from eventreplay.log.storage import Storage, open_storage
 
@@ -205,9 +206,9 @@ def read_ref(storage: Storage, ref: SegmentRef) -> pa.Table:
     return decode_segment(ref, data)
 
 
-def read_segment(url: str, ref: SegmentRef) -> pa.Table:
+def read_segment(url: str, ref: SegmentRef, s3: S3Settings | None = None) -> pa.Table:
     """One verified segment of the log at `url`: all that a worker process needs to know."""
-    return read_ref(open_storage(url), ref)
+    return read_ref(open_storage(url, s3), ref)
 
 
 def _missing(key: str, beyond: int) -> NoReturn:

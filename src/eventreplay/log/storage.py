@@ -1,4 +1,4 @@
-"""The port to the bytes: eight operations a log needs of a store, and the store behind obstore.
+"""The port to the bytes: eight operations a log needs of a store, and stores behind obstore.
 
 Two of them are conditional, and the whole safety of a log rests on those: `put_new` never overwrites,
 `replace` overwrites only what the caller has seen. A store that accepts either unconditionally must not
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -27,18 +26,12 @@ from obstore.exceptions import (
 )
 
 from eventreplay.errors import ConfigError, LogError, LogUnavailableError
+from eventreplay.log import layout
 from eventreplay.log.folder import FolderStorage
+from eventreplay.log.s3 import S3Settings, open_s3
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore, S3Store
-
-REQUEST_TIMEOUT_S = 300
-"""One request, a whole segment at a slow link included; the driver's default of 30 s is too short."""
-
-CONNECT_TIMEOUT_S = 10
-RETRY_COUNT_MAX = 5
-RETRY_TIME_S = 60
-"""How long the driver repeats a request by itself before the run is told."""
+    from obstore.store import ObjectStore
 
 
 class Storage(Protocol):
@@ -81,7 +74,9 @@ class Storage(Protocol):
 
 
 class ObstoreStorage:
-    """A log in an object store: S3 and what speaks its protocol, or memory (for tests).
+    """A log in an object store that obstore knows: memory for tests, or one that you bring yourself.
+
+    For S3 there is `S3Storage`, which knows what became of a write whose reply was lost.
 
     Args:
         store: obstore's store, rooted at the log. It must honour If-None-Match and If-Match on puts.
@@ -151,11 +146,12 @@ class ObstoreStorage:
         return []
 
 
-def open_storage(url: str) -> Storage:
+def open_storage(url: str, s3: S3Settings | None = None) -> Storage:
     """The store behind a URL: a path, `file://`, or `s3://bucket/prefix`.
 
-    S3 takes its credentials from boto3's chain, and its endpoint from AWS_ENDPOINT_URL_S3 or
-    AWS_ENDPOINT_URL where one is set.
+    Args:
+        url: where the log is.
+        s3: how to reach a log on S3; None: boto3's chain of credentials, and the conventional variables.
 
     Raises:
         ConfigError: the scheme is unknown, the URL holds credentials, or boto3 is missing or finds none.
@@ -171,50 +167,12 @@ def open_storage(url: str) -> Storage:
     if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
         return FolderStorage(Path(parts.path))
     if parts.scheme == "s3" and parts.netloc:
-        bucket, prefix = parts.netloc, parts.path.strip("/")
-        single = _s3(bucket, prefix, retry_count_max=0)
-        return ObstoreStorage(_s3(bucket, prefix, retry_count_max=RETRY_COUNT_MAX), url, single=single)
+        return open_s3(url, s3)
     raise ConfigError(
         f"No log can be opened at a URL of scheme {parts.scheme!r}.",
         hint="Give a folder, or s3://bucket/prefix.",
         scheme=parts.scheme,
     )
-
-
-def _s3(bucket: str, prefix: str, *, retry_count_max: int) -> S3Store:
-    import os  # noqa: PLC0415 - with the optional driver below
-
-    from obstore.store import S3Store  # noqa: PLC0415
-
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - an optional driver
-    except ImportError as error:
-        raise ConfigError(
-            "A log on S3 needs boto3.", hint="Install it: pip install 'eventreplay[s3]'."
-        ) from error
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    try:
-        return S3Store(
-            bucket,
-            prefix=prefix or None,
-            credential_provider=Boto3CredentialProvider(),
-            client_options={
-                "timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
-                "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
-                # Plain HTTP only where somebody wrote http:// into the endpoint himself.
-                "allow_http": endpoint.startswith("http://"),
-            },
-            retry_config={
-                "max_retries": retry_count_max,
-                "retry_timeout": timedelta(seconds=RETRY_TIME_S),
-            },
-        )
-    except (ValueError, BaseError) as error:
-        raise ConfigError(
-            f"The bucket {bucket} cannot be opened: no usable credentials or settings.",
-            hint="Check AWS_PROFILE, AWS_ACCESS_KEY_ID or the role of this machine, and AWS_REGION.",
-            bucket=bucket,
-        ) from error
 
 
 def _version(meta: object) -> dict[str, str]:
@@ -226,6 +184,8 @@ def _version(meta: object) -> dict[str, str]:
 @contextmanager
 def _driver_errors(verb: str, label: str, key: str) -> Iterator[None]:
     where = f"{label.rstrip('/')}/{key}"
+    if key:
+        layout.check_key(key.rstrip("/") if verb == "list" else key)
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as error:

@@ -18,6 +18,7 @@ from obstore.store import LocalStore, MemoryStore
 from eventreplay.errors import ConfigError, LogError, LogUnavailableError
 from eventreplay.log import folder as folder_module
 from eventreplay.log.folder import FolderStorage
+from eventreplay.log.s3 import S3Storage
 from eventreplay.log.storage import ObstoreStorage, Storage, open_storage
 
 
@@ -387,5 +388,5 @@ def test_s3_opens_with_keys_from_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     storage = open_storage("s3://bucket/some/prefix")
-    assert isinstance(storage, ObstoreStorage)
+    assert isinstance(storage, S3Storage)
     assert "hush" not in repr(storage)

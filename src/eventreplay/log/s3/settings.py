@@ -1,0 +1,125 @@
+"""What is given for a log on S3. Loading this needs no driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from eventreplay.errors import ConfigError
+
+Addressing = Literal["auto", "path", "virtual"]
+Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+
+PART_BYTES_MIN = 5 * 1024 * 1024
+"""S3's own bound for every part but the last."""
+
+_ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}")
+
+
+@frozen(kw_only=True)
+class S3Settings:
+    """Where the store is, as whom it is asked, and how patiently. Secrets are no settings here.
+
+    Credentials come from boto3's chain: AWS_ACCESS_KEY_ID and its companions, `profile`, a web identity
+    token, or the role of this machine; with `role_arn`, that role is assumed with them. They are renewed
+    before they expire.
+
+    Attributes:
+        endpoint: the store's URL where it is not AWS; plain http only if it is written out here.
+        region: the bucket's region; None: the profile's, or us-east-1.
+        profile: a profile of ~/.aws/config.
+        role_arn: a role to assume.
+        role_external_id: the external id that the role's trust policy asks for.
+        ca_file: certificates to trust instead of the system's.
+        addressing: whether the bucket stands in the path or the host name; auto: in the path where
+            `endpoint` is given.
+        sse: encryption to ask for; None: as the bucket does by default.
+        kms_key_id: the key of `aws:kms`.
+        connect_timeout_s: seconds until a connection stands.
+        request_timeout_s: seconds of silence after which a request is given up.
+        attempts_max: requests for one operation, at most.
+        retry_time_s: seconds after which an operation is tried no more.
+        wait_min_s: the first wait between two attempts, at most; doubles each time.
+        wait_max_s: the longest one.
+        multipart_bytes_min: from this size on segments are put in parts; None: never.
+        part_bytes: size of a part.
+    """
+
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+        "endpoint": "AWS_ENDPOINT_URL_S3",
+        "region": "AWS_REGION",
+        "profile": "AWS_PROFILE",
+        "ca_file": "AWS_CA_BUNDLE",
+    }
+
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    role_external_id: str | None = None
+    ca_file: str | None = None
+    addressing: Addressing = "auto"
+    sse: Encryption | None = None
+    kms_key_id: str | None = None
+    connect_timeout_s: float = 10.0
+    request_timeout_s: float = 60.0
+    attempts_max: int = 8
+    retry_time_s: float = 120.0
+    wait_min_s: float = 0.1
+    wait_max_s: float = 10.0
+    multipart_bytes_min: int | None = 64 * 1024 * 1024
+    part_bytes: int = 16 * 1024 * 1024
+
+    def __attrs_post_init__(self) -> None:
+        self._see_place()
+        self._see_bounds()
+
+    def _see_place(self) -> None:
+        if self.endpoint is not None:
+            _see_endpoint(self.endpoint)
+        if self.role_arn is not None and not _ROLE.fullmatch(self.role_arn):
+            _refuse("role_arn", "is no role's ARN", "Write arn:aws:iam::123456789012:role/NAME.")
+        if self.role_external_id is not None and self.role_arn is None:
+            _refuse("role_external_id", "has no role_arn beside it", "Give both, or none.")
+        if self.addressing not in ("auto", "path", "virtual"):
+            _refuse("addressing", "is unknown", "Write auto, path or virtual.")
+        if self.sse not in (None, "AES256", "aws:kms", "aws:kms:dsse"):
+            _refuse("sse", "is unknown", "Write AES256, aws:kms or aws:kms:dsse.")
+        if self.kms_key_id is not None and self.sse not in ("aws:kms", "aws:kms:dsse"):
+            _refuse("kms_key_id", "is given without encryption by KMS", 'Set sse = "aws:kms" as well.')
+
+    def _see_bounds(self) -> None:
+        for name in ("connect_timeout_s", "request_timeout_s", "retry_time_s", "wait_min_s", "wait_max_s"):
+            if not 0 < getattr(self, name) <= 86_400:  # noqa: PLR2004 - a day
+                _refuse(name, "is out of bounds", "Give seconds, above 0 and at most a day.")
+        if not 1 <= self.attempts_max <= 100:  # noqa: PLR2004 - nobody waits longer
+            _refuse("attempts_max", "is out of bounds", "Give 1 to 100.")
+        if self.part_bytes < PART_BYTES_MIN:
+            _refuse("part_bytes", "is too small", f"S3 takes parts of {PART_BYTES_MIN} bytes or more.")
+        if self.multipart_bytes_min is not None and self.multipart_bytes_min < PART_BYTES_MIN:
+            _refuse("multipart_bytes_min", "is too small", f"Give {PART_BYTES_MIN} bytes or more.")
+
+
+def _see_endpoint(endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        _refuse("endpoint", "is no URL of http or https", "Write https://host or https://host:port.")
+    # Never repeated in the message: what stands before the @ is a secret.
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        _refuse(
+            "endpoint",
+            "holds credentials, a query or a fragment",
+            "Write https://host:port alone; credentials come from the environment, a profile or a role.",
+        )
+
+
+def _refuse(name: str, what: str, hint: str) -> NoReturn:
+    raise ConfigError(f"The setting {name} {what}.", hint=hint, setting=name)
