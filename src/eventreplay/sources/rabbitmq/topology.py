@@ -1,0 +1,158 @@
+"""Declaring a queue so that it loses nothing: durable, with a dead-letter exchange and a queue behind it.
+
+Declaring again what is there does nothing; declaring it otherwise is refused by the broker, and the error
+names the argument. Nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+from attrs import frozen
+from pika import exceptions
+
+from eventreplay.errors import ConfigError, EventReplayError, SourceError
+from eventreplay.sources.rabbitmq.failures import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, mapped
+from eventreplay.sources.rabbitmq.parameters import parameters
+from eventreplay.sources.rabbitmq.settings import RabbitSettings
+
+_DIFFERS = re.compile(
+    r"inequivalent arg '(?P<argument>[^']{1,60})'.{0,600}received (?P<wanted>.{1,300}) but current is "
+    r"(?P<found>.{1,300})$",
+    re.DOTALL,
+)
+
+
+@frozen
+class Declared:
+    """One thing that is there now, whether it was before or not."""
+
+    kind: str
+    name: str
+    arguments: dict[str, object]
+
+
+def queue_arguments(settings: RabbitSettings) -> dict[str, object]:
+    """Arguments of the queue itself."""
+    arguments: dict[str, object] = {"x-queue-type": settings.queue_type}
+    if settings.queue_type == "stream":
+        return arguments
+    arguments["x-dead-letter-exchange"] = settings.dead_letters[0]
+    if settings.queue_type == "quorum":
+        # A quorum queue gives a message up after so many deliveries. At least once: it lets go of it only when
+        # the dead-letter queue has it, which it can do only if it refuses publishers instead of dropping.
+        arguments["x-delivery-limit"] = settings.delivery_limit
+        arguments["x-dead-letter-strategy"] = "at-least-once"
+        arguments["x-overflow"] = "reject-publish"
+    return arguments
+
+
+@contextmanager
+def connected(settings: RabbitSettings) -> Iterator[Any]:
+    """A plain connection of the driver, for a few calls; closed afterwards.
+
+    Raises:
+        EventReplayError: it cannot be made.
+    """
+    try:
+        connection = pika.BlockingConnection(parameters(settings, heartbeat=False))
+    except EventReplayError:
+        raise
+    except Exception as error:  # the driver raises of everything: sockets, TLS, its own
+        raise mapped(error, settings) from None
+    try:
+        yield connection
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def declare(settings: RabbitSettings) -> list[Declared]:
+    """Declare the queue, its dead-letter exchange and queue, and its bindings. Idempotent.
+
+    Raises:
+        ConfigError: something of that name is there and differs; field `argument`.
+        SourceError: a right is missing; fields `right`, `resource`.
+        SourceUnavailableError: the broker cannot be reached.
+    """
+    exchange, letters = settings.dead_letters
+    done: list[Declared] = []
+    with connected(settings) as connection:
+        if settings.queue_type != "stream":
+            # Classic: it has no delivery limit after which it would drop what nobody has looked at yet.
+            arguments: dict[str, object] = {"x-queue-type": "classic"}
+            _on(connection, settings, "configure", exchange,
+                lambda channel: channel.exchange_declare(exchange, "fanout", durable=True))  # fmt: skip
+            _on(connection, settings, "configure", letters,
+                lambda channel: channel.queue_declare(letters, durable=True, arguments=arguments))  # fmt: skip
+            _on(connection, settings, "write", letters,
+                lambda channel: channel.queue_bind(letters, exchange))  # fmt: skip
+            done += [Declared("exchange", exchange, {}), Declared("queue", letters, arguments)]
+        own = queue_arguments(settings)
+        _on(connection, settings, "configure", settings.queue,
+            lambda channel: channel.queue_declare(settings.queue, durable=True, arguments=own))  # fmt: skip
+        done.append(Declared("queue", settings.queue, own))
+        for binding in settings.bind:
+            source, _, key = binding.partition(":")
+            _on(connection, settings, "write", settings.queue,
+                lambda channel, source=source, key=key: channel.queue_bind(settings.queue, source, key))  # fmt: skip
+            done.append(Declared("binding", source, {"routing_key": key}))
+    return done
+
+
+def _on(
+    connection: Any, settings: RabbitSettings, right: str, resource: str, action: Callable[[Any], object]
+) -> None:
+    """Do one thing on a channel of its own: the broker closes a channel that asked for what it cannot have."""
+    try:
+        channel = connection.channel()
+        action(channel)
+        channel.close()
+    except exceptions.ChannelClosedByBroker as error:
+        raise refused(error, settings, right, resource) from None
+    except exceptions.AMQPError as error:
+        raise mapped(error, settings) from None
+
+
+def refused(
+    error: exceptions.ChannelClosedByBroker, settings: RabbitSettings, right: str, resource: str
+) -> EventReplayError:
+    """What a broker's refusal of a declaration means."""
+    user = settings.address.user
+    if error.reply_code == ACCESS_REFUSED:
+        if "to exchange" in str(error.reply_text) and right == "write":
+            right, resource = "read", "the exchange it is bound to"
+        return SourceError(
+            f"User {user!r} lacks the right to {right} {resource!r}.",
+            hint=f"Grant it: rabbitmqctl set_permissions -p {settings.address.vhost!r} {user!r} "
+            "CONFIGURE WRITE READ.",
+            right=right,
+            resource=resource,
+        )
+    if error.reply_code == NOT_FOUND:
+        return ConfigError(
+            f"Queue {settings.queue!r} cannot be bound: there is no such exchange.",
+            hint="Name an exchange that exists by bind; exchanges of publishers are not declared here.",
+            setting="bind",
+        )
+    differs = _DIFFERS.search(str(error.reply_text))
+    if error.reply_code == PRECONDITION_FAILED and differs is not None:
+        return ConfigError(
+            f"{resource!r} is there already, and differs in {differs['argument']}: "
+            f"wanted {differs['wanted']}, found {differs['found']}.",
+            hint="Set what is there, or declare under another name and bind that; nothing was changed.",
+            argument=differs["argument"],
+            wanted=differs["wanted"],
+            found=differs["found"],
+            resource=resource,
+        )
+    return ConfigError(
+        f"RabbitMQ refuses to declare {resource!r} (code {error.reply_code}).",
+        hint="Does this broker know the queue type, and are its arguments allowed?",
+        resource=resource,
+        code=error.reply_code,
+    )
