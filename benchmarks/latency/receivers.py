@@ -17,10 +17,10 @@ from pika.spec import Basic, BasicProperties
 
 from benchmarks.latency.publisher import STAMP_DIGITS, STAMP_PREFIX
 from benchmarks.queue.ours import source
-from benchmarks.queue.pika_child import PREFETCH, parameters
+from benchmarks.queue.pika_child import ACK_EACH, PREFETCH, parameters
 from eventreplay.log import Log
-from eventreplay.sources.rabbitmq.settings import QueueType
 from eventreplay.queue_capture import QueueOptions, capture_queue
+from eventreplay.sources.rabbitmq.settings import QueueType
 
 Nanoseconds = npt.NDArray[np.int64]
 IDLE_END_S = 3.0
@@ -52,7 +52,7 @@ def ours(queue: str, kind: QueueType, events: int, age_max_ms: int) -> dict[str,
 
 
 def bare(queue: str, events: int) -> dict[str, object]:
-    """A pika consumer that acknowledges at once and keeps nothing: what the broker alone takes."""
+    """A pika consumer that keeps nothing: what the broker alone takes."""
     connection = pika.BlockingConnection(parameters())
     channel = connection.channel()
     channel.basic_qos(prefetch_count=PREFETCH)
@@ -65,7 +65,8 @@ def bare(queue: str, events: int) -> dict[str, object]:
         del properties
         bodies.append(body)
         moments.append(time.monotonic_ns())
-        channel.basic_ack(method.delivery_tag)
+        if len(bodies) % ACK_EACH == 0 or len(bodies) == events:
+            channel.basic_ack(method.delivery_tag, multiple=True)
         if len(bodies) == events:
             channel.stop_consuming()
 

@@ -12,7 +12,8 @@ import pika
 from attrs import frozen
 
 from benchmarks.contest import METER, ContestError, child
-from benchmarks.queue import broker
+from benchmarks.latency.publisher import STAMP_PREFIX
+from benchmarks.queue import broker, client
 from benchmarks.report import Ratio, Report, say
 from eventreplay.testing.services import RabbitServer
 
@@ -91,10 +92,7 @@ def _one(url: str, options: Options, rate: int, receiver: list[str]) -> Figures:
         try:
             _wait_for_consumer(url, queue, process)
             say(f"  {rate:,}/s for {options.seconds} s: {receiver[5]}")
-            sent = _run(
-                child("latency.publisher", "run", queue, rate, options.seconds, BODY_BYTES),
-                broker.environment(url),
-            )
+            sent = _run(_publisher(queue, rate, options), broker.environment(url))
             output, _ = process.communicate(timeout=END_S_MAX)
         finally:
             if process.poll() is None:
@@ -103,6 +101,15 @@ def _one(url: str, options: Options, rate: int, receiver: list[str]) -> Figures:
         raise ContestError(f"The receiver ended with {process.returncode}; what it said stands above.")
     found: Figures = json.loads(output.splitlines()[-1])
     return {**found, "publisher late, ms, at most": sent["late_ms"]}
+
+
+def _publisher(queue: str, rate: int, options: Options) -> list[str]:
+    """The client in C, which takes least from those that are measured; pika where it cannot be built."""
+    program, _ = client.build()
+    if program is None:
+        return child("latency.publisher", "run", queue, rate, options.seconds, BODY_BYTES)
+    numbers = (str(rate), str(options.seconds), str(BODY_BYTES))
+    return [str(program), "steady", queue, *numbers, STAMP_PREFIX]
 
 
 def _wait_for_consumer(url: str, queue: str, process: subprocess.Popen[str]) -> None:
