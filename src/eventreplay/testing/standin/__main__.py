@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -99,6 +100,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # its hints end up in the middle of dbt's output
     code = main()
     sys.stdout.flush()
     os._exit(code)  # DuckDB's bindings complain of objects that are still alive at a plain exit

@@ -9,7 +9,7 @@ from fakesnow import info_schema, macros
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
-from eventreplay.testing.standin import variants
+from eventreplay.testing.standin import numbers, variants
 from eventreplay.testing.standin.catalog import Catalog
 from eventreplay.testing.standin.failures import SqlError, exists_already, not_found
 from eventreplay.testing.standin.history import QueryHistory
@@ -44,6 +44,7 @@ class Engine(FakeSnow):
         self._attaching = threading.Lock()
         self.duck_conn = duckdb.connect(":memory:", config={"lambda_syntax": "ENABLE_SINGLE_ARROW"})
         variants.register_function(self.duck_conn)
+        self._macros("memory.main")
         self.duck_conn.execute("SET GLOBAL TimeZone = 'UTC'")
         self.duck_conn.execute(f"ATTACH '{folder / '_global.db'}' AS {GLOBAL_DATABASE_NAME}")
         self.duck_conn.execute(info_schema.fs_global_creation_sql())
@@ -58,6 +59,11 @@ class Engine(FakeSnow):
         self.duck_conn.execute(info_schema.per_db_creation_sql(name))
         self.duck_conn.execute(macros.creation_sql(name))
         self.duck_conn.execute(LOAD_HISTORY.format(database=name))
+        self._macros(f'"{name}".main')
+
+    def _macros(self, place: str) -> None:
+        self.duck_conn.execute(variants.MACROS.format(place=place))
+        self.duck_conn.execute(numbers.MACRO.format(place=place))
 
     def _drop_leftovers(self, database: str) -> None:
         """Temporary tables belong to a session, and every session ended with the old process."""

@@ -29,7 +29,9 @@ def unsupported(what: str) -> SqlError:
 def not_found(kind: str, name: str) -> SqlError:
     """Missing, or hidden from the role: Snowflake does not say which."""
     return SqlError(
-        f"SQL compilation error:\n{kind.capitalize()} '{name}' does not exist or not authorized.", NOT_FOUND, "02000"
+        f"SQL compilation error:\n{kind.capitalize()} '{name}' does not exist or not authorized.",
+        NOT_FOUND,
+        "42S02" if kind.upper() in ("TABLE", "VIEW", "OBJECT") else "02000",
     )
 
 
@@ -69,10 +71,15 @@ def _constraint(text: str) -> SqlError:
     return SqlError(text, 100072, "22000")
 
 
+_MISSING = re.compile(r"(?:Table|View) with name (\S+) does not exist")
+
+
 def as_sql_error(error: Exception) -> SqlError:
     """Any failure of a statement as Snowflake would number it."""
     if isinstance(error, SqlError):
         return error
+    if found := _MISSING.search(str(error)):
+        return not_found("Object", found[1])
     if isinstance(error, snowflake.connector.errors.Error):
         return SqlError(error.raw_msg or str(error), error.errno or INTERNAL_ERROR, error.sqlstate or "XX000")
     if isinstance(error, SqlglotError):

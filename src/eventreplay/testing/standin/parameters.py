@@ -113,3 +113,24 @@ def standin(session: Session, sql: str, params: Any) -> Result:
     else:
         session.duck.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
     return Result.status(DONE)
+
+
+def show(session: Session, sql: str, params: Any) -> Result:
+    """SHOW PARAMETERS [LIKE '...'] of the session."""
+    del params
+    like = re.search(r"LIKE\s+'([^']*)'", sql, re.IGNORECASE)
+    pattern = ".*" if like is None else re.escape(like[1]).replace("%", ".*")
+    rows = []
+    for name, value in sorted(session.parameters.items()):
+        if re.fullmatch(pattern, name, re.IGNORECASE) is None:
+            continue
+        default = DEFAULTS.get(name, "")
+        level = "" if value == default else "SESSION"
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        rows.append(
+            {
+                "key": name, "value": shown, "default": str(default), "level": level, "description": "",
+                "type": "BOOLEAN" if isinstance(value, bool) else "NUMBER" if isinstance(value, int) else "STRING",
+            }
+        )  # fmt: skip
+    return Result.rows(rows, ["key", "value", "default", "level", "description", "type"], statement_type.SHOW)

@@ -36,9 +36,46 @@ def privileges(session: Session, kind: str, name: str) -> set[str]:
 
 
 def owns(session: Session, kind: str, name: str) -> None:
-    """Record that the session's role made an object."""
-    with session.engine.catalog.changed():
-        session.engine.catalog.owners[f"{kind} {name}"] = session.role
+    """Record that the session's role made an object, and give what was granted on future ones."""
+    catalog = session.engine.catalog
+    places = {name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1)}
+    with catalog.changed():
+        catalog.owners[f"{kind} {name}"] = session.role
+        for held in catalog.grants.values():
+            given = [[p, kind, name] for p, k, n in held if k == f"FUTURE {kind}" and n in places]
+            held += [entry for entry in given if entry not in held]
+
+
+def dropped(session: Session, kind: str, name: str) -> None:
+    """Forget an object, what is inside of it, and every grant on them."""
+    catalog = session.engine.catalog
+
+    def gone(held_kind: str, held_name: str) -> bool:
+        return (held_kind, held_name) == (kind, name) or (
+            kind in ("SCHEMA", "DATABASE") and held_name.startswith(f"{name}.")
+        )
+
+    with catalog.changed():
+        for key in [key for key in catalog.owners if gone(*key.split(" ", 1))]:
+            del catalog.owners[key]
+        for role, held in catalog.grants.items():
+            catalog.grants[role] = [entry for entry in held if not gone(entry[1], entry[2])]
+        for key in [key for key in catalog.stages if gone("STAGE", key)]:
+            del catalog.stages[key]
+
+
+def exchanged(session: Session, one: str, other: str) -> None:
+    """Two names of tables change hands: rights stay with the table."""
+    names = {one: other, other: one}
+    catalog = session.engine.catalog
+    with catalog.changed():
+        moved = {
+            f"TABLE {names[name]}": catalog.owners.pop(f"TABLE {name}")
+            for name in (one, other) if f"TABLE {name}" in catalog.owners
+        }  # fmt: skip
+        catalog.owners.update(moved)
+        for role, held in catalog.grants.items():
+            catalog.grants[role] = [[p, k, names.get(n, n) if k == "TABLE" else n] for p, k, n in held]
 
 
 def need_usage(session: Session, database: str, schema: str | None) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 from fakesnow.conn import FakeSnowflakeConnection
 
-from eventreplay.testing.standin import variants
 from eventreplay.testing.standin.engine import Engine
 from eventreplay.testing.standin.failures import SqlError, as_sql_error
 
@@ -56,7 +55,7 @@ class Session:
         self.conn = FakeSnowflakeConnection(
             self.duck, {}, create_database=False, create_schema=False, db_path=engine.db_path
         )
-        variants.register_macros(self.duck)
+        self.probe = engine.duck_conn.cursor()  # describes types: what fails there ends no transaction
         self.parameters = dict(DEFAULTS)
         self.transaction: Transaction | None = None
         self.busy = threading.RLock()  # one statement at a time
@@ -204,10 +203,16 @@ class Session:
                 self._restart(transaction)
             raise
 
-    def define(self, work: Callable[[], Any], database: str | None) -> Any:
-        """Run a DDL statement: it commits what is open, and itself."""
+    def define(self, work: Callable[[], Any], database: str | None, tables: Iterable[str] = ()) -> Any:
+        """Run a DDL statement: it commits what is open, waits for locks on `tables`, and commits itself."""
         self.commit()
-        result = work()
+        number = next(_numbers)
+        timeout_s = float(self.parameters["LOCK_TIMEOUT"])
+        try:
+            self.engine.locks.acquire(number, tables, timeout_s=timeout_s, cancelled=self.cancelled)
+            result = work()
+        finally:
+            self.engine.locks.release(number)
         if database is not None:
             self.engine.locks.committed({database})
         return result
@@ -228,4 +233,5 @@ class Session:
                 except duckdb.Error:
                     continue  # its schema or database went first
             self.temporary.clear()
+            self.probe.close()
             self.duck.close()

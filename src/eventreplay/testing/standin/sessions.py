@@ -54,6 +54,7 @@ class Sessions:
         self._numbers = itertools.count(1_000_001)
         self._lock = threading.Lock()
         self._logins: dict[str, Login] = {}
+        self._expired: set[str] = set()
         self.results: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def log_in(self, query: dict[str, str], data: dict[str, Any]) -> Login:
@@ -89,6 +90,8 @@ class Sessions:
         """The login of a session token; SqlError 390104 where there is none."""
         with self._lock:
             found = self._logins.get(token)
+            if found is None and token in self._expired:
+                raise SqlError("Session token has expired.", 390112, "08001")
         if found is None:
             raise SqlError("User must login again to access the service.", 390104, "08001")
         return found
@@ -109,6 +112,7 @@ class Sessions:
         with self._lock:
             for token, found in list(self._logins.items()):
                 del self._logins[token]
+                self._expired.add(token)
                 self._logins[secrets.token_urlsafe(32)] = found
             return len(self._logins)
 

@@ -31,6 +31,7 @@ def _refuse(session: Session, sql: str, params: Any) -> Result:
 _ROUTES: tuple[tuple[str, Handler], ...] = (
     (r"(BEGIN|START TRANSACTION|COMMIT|ROLLBACK)\b", parameters.transaction),
     (r"ALTER SESSION\b", parameters.alter_session),
+    (r"SHOW PARAMETERS\b", parameters.show),
     (r"USE\b", parameters.use),
     (r"CALL SYSTEM\$STANDIN_", parameters.standin),
     (r"COPY INTO\b", _copy),
@@ -54,11 +55,14 @@ _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), handler) for pattern, han
 
 
 def opening(sql: str) -> str:
-    """The statement from its first word on, without leading comments."""
+    """The statement from its first word to its last, without the comments before and after."""
     at = 0
     while found := _COMMENT.match(sql, at):
         at = found.end()
-    return sql[at:].rstrip().removesuffix(";").rstrip()
+    body = sql[at:].rstrip().removesuffix(";").rstrip()
+    while body.endswith("*/"):
+        body = body[: body.rindex("/*")].rstrip().removesuffix(";").rstrip()
+    return body
 
 
 def execute(session: Session, sql: str, params: Any) -> Result:

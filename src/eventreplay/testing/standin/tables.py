@@ -109,3 +109,40 @@ def _length(kind: Expr | None) -> int | None:
     if kind.expressions:
         return int(kind.expressions[0].name)
     return 1 if kind.this == exp.DataType.Type.CHAR else None
+
+
+def qualify_view(session: Session, expression: Expr) -> None:
+    """Names inside a view mean the place where it was made, whoever reads it."""
+    if not (isinstance(expression, exp.Create) and expression.kind == "VIEW" and expression.expression is not None):
+        return
+    names = {cte.alias_or_name.upper() for cte in expression.expression.find_all(exp.CTE)}
+    for table in expression.expression.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier) or (not table.db and table.name.upper() in names):
+            continue
+        database, schema, _ = key_of(session, table)
+        if not table.alias and isinstance(table.parent, (exp.From, exp.Join)):
+            table.set("alias", exp.TableAlias(this=table.this.copy()))
+        table.set("db", exp.to_identifier(schema, quoted=True))
+        table.set("catalog", exp.to_identifier(database, quoted=True))
+
+
+def take_comments(expression: Expr) -> list[tuple[str, str]]:
+    """Comments on columns inside CREATE TABLE or CREATE VIEW, taken out of it."""
+    if not (isinstance(expression, exp.Create) and isinstance(expression.this, exp.Schema)):
+        return []
+    found = []
+    for column in expression.this.expressions:
+        if not isinstance(column, exp.ColumnDef):
+            continue
+        kept = []
+        for constraint in column.args.get("constraints") or []:
+            kind = constraint.args.get("kind")
+            if isinstance(kind, exp.CommentColumnConstraint):
+                found.append((name_of(column.this), str(kind.this.name if isinstance(kind.this, Expr) else kind.this)))
+            else:
+                kept.append(constraint)
+        column.set("constraints", kept)
+    if expression.kind == "VIEW":
+        plain = [column.this if isinstance(column, exp.ColumnDef) else column for column in expression.this.expressions]
+        expression.this.set("expressions", plain)
+    return found

@@ -131,14 +131,27 @@ class Cursor(FakeSnowflakeCursor):
     def __init__(self, session: Session) -> None:
         super().__init__(conn=session.conn, duck_conn=session.duck)
         self._session = session
+        self.comments: list[tuple[str, str]] = []  # column -> comment, of the last statement
 
     def translate(self, expression: Expr, params: MutableParams | None = None) -> Expr:
         """One Snowflake statement as DuckDB's."""
         expression = tables.place_temporary(self._session, expression)
         expression = tables.without_keys(expression)
+        tables.qualify_view(self._session, expression)
+        comments = tables.take_comments(expression)
         for rule in _rules(self, params):
             expression = expression.transform(rule, copy=False)
-        return numbers.exact(self._session.duck, expression)
+        self.comments = comments + list(expression.args.pop("col_comments", None) or [])
+        table_comment = expression.args.pop("table_comment", None)
+        if table_comment is not None and table_comment[1] is not None:
+            # fakesnow puts the text between quotes as it is
+            expression.args["table_comment"] = (table_comment[0], str(table_comment[1]).replace("'", "''"))
+        if expression.find(exp.Div, exp.Mul, exp.Avg) is None:
+            return expression
+        session = self._session
+        if session.database is not None:
+            session.probe.execute(f"SET schema='{session.database}.{session.schema or 'main'}'")
+        return numbers.exact(session.probe, expression)
 
     def _transform(self, expression: Expr, params: MutableParams | None) -> Expr:
         return self.translate(expression, params)

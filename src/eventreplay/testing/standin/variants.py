@@ -33,17 +33,15 @@ def register_function(duck: duckdb.DuckDBPyConnection) -> None:
     duck.create_function("_mark_numbers", mark_numbers, ["VARCHAR"], "VARCHAR")
 
 
-def register_macros(duck: duckdb.DuckDBPyConnection) -> None:
-    """Give a session the macros that call it, only for texts with a long number in them."""
-    duck.execute(
-        "CREATE OR REPLACE TEMPORARY MACRO _parse_json(t) AS "
-        "(CASE WHEN regexp_matches(t::VARCHAR, '[0-9.]{16}') THEN _mark_numbers(t::VARCHAR)::JSON "
-        "WHEN trim(t::VARCHAR) = '' THEN NULL ELSE t::JSON END)"
-    )
-    duck.execute(
-        "CREATE OR REPLACE TEMPORARY MACRO _try_parse_json(t) AS "
-        "(CASE WHEN TRY_CAST(t AS JSON) IS NULL THEN NULL ELSE _parse_json(t) END)"
-    )
+MACROS = """
+CREATE OR REPLACE MACRO {place}._parse_json(t) AS (
+    CASE WHEN regexp_matches(t::VARCHAR, '[0-9.]{{16}}') THEN _mark_numbers(t::VARCHAR)::JSON
+         WHEN trim(t::VARCHAR) = '' THEN NULL ELSE t::JSON END
+);
+CREATE OR REPLACE MACRO {place}._try_parse_json(t) AS (
+    CASE WHEN TRY_CAST(t AS JSON) IS NULL THEN NULL ELSE {place}._parse_json(t) END
+);
+"""  # the function is called only for texts with a long number in them
 
 
 def parse_json(expression: Expr) -> Expr:

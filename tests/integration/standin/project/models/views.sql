@@ -1,0 +1,2 @@
+{{ config(materialized="view") }}
+select sku, price, changed_at from {{ ref("prices") }}
