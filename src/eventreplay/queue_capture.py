@@ -2,22 +2,59 @@
 
 Whatever kills the process between the two, the queue delivers again what was not settled: nothing is lost,
 and what is in the log twice counts once downstream.
+
+A queue may offer more than `QueueSource` asks for: `SupportsPrefetch` says how much it delivers before it
+wants something settled, and whether it is connected; `SupportsResume` is a stream, which keeps what it
+delivered and is read again from the log's checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from eventreplay.admission import AdmissionLimits, admit
 from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA
 from eventreplay.capture import CaptureReceipt, Job, Progress, commit_piece, encode_job, same_source
 from eventreplay.cutting import Piece
-from eventreplay.event import Checkpoint
+from eventreplay.event import Checkpoint, Position
 from eventreplay.interfaces import Delivery, QueueSource
 from eventreplay.log import Log, PartitionWriter
+
+
+@runtime_checkable
+class SupportsPrefetch(Protocol):
+    """A queue that holds back when too much is unsettled, and knows whether it is connected."""
+
+    @property
+    def unsettled_rows_max(self) -> int:
+        """Rows after which nothing more comes before some are settled."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether it delivers to us now; while it does not, silence is no sign of an empty queue."""
+
+
+@runtime_checkable
+class SupportsResume(Protocol):
+    """A queue that keeps what it delivered: a stream. Its positions are the log's checkpoint."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether this one does; the same class may read queues that do not."""
+
+    def resume(self, after: Position) -> None:
+        """Begin behind this position; called before the first `receive`, if the log has one.
+
+        Raises:
+            EpochError: at the first `receive`, if the stream no longer has that position.
+        """
+
+    def position(self, delivery: Delivery) -> Position:
+        """Position of the last row of a delivery."""
 
 
 @frozen(kw_only=True)
@@ -58,8 +95,9 @@ def capture_queue(
     clock: Callable[[], float],
     options: QueueOptions | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> CaptureReceipt:
-    """Take deliveries into `partition` until idle or time is up; settle each only after its commit.
+    """Take deliveries into `partition` until idle, stopped, or time is up; settle each only after its commit.
 
     Args:
         queue: delivers and redelivers until settled.
@@ -68,15 +106,20 @@ def capture_queue(
         clock: monotonic seconds, e.g. `time.monotonic`.
         options: when to commit and when to end.
         progress: told after every commit.
+        stop: asked after every `receive`; once it says yes, what is held is committed and settled, and the
+            receipt returned. A service's way to end on SIGTERM; safe to answer from a signal handler's flag.
 
     Raises:
         FenceError: another writer took the partition over; nothing of what was held is settled, the
             queue delivers it again.
     """
-    options = options or QueueOptions()
+    options = _bounded(options or QueueOptions(), queue)
     receipt = CaptureReceipt(partition=partition, source=queue.name)
     with log.writer(partition, segment_positions=None) as writer:
-        same_source(writer.checkpoint, queue.name, "queue")
+        epoch = _epoch(queue)
+        same_source(writer.checkpoint, queue.name, epoch)
+        if isinstance(queue, SupportsResume) and queue.resumes and writer.checkpoint is not None:
+            queue.resume(Position(writer.checkpoint.position))
         held = _Held()
         started_s = heard_s = clock()
         while True:
@@ -85,7 +128,10 @@ def capture_queue(
             if delivery is not None:
                 heard_s = now_s
                 _hold(held, delivery, now_s)
+            elif isinstance(queue, SupportsPrefetch) and not queue.attached:
+                heard_s = now_s  # nothing can come: that is not being idle
             over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
+            over = over or (stop is not None and stop())
             idle = (
                 delivery is None and options.idle_end_s is not None and now_s - heard_s >= options.idle_end_s
             )
@@ -98,12 +144,24 @@ def capture_queue(
                 return receipt
 
 
+def _bounded(options: QueueOptions, queue: QueueSource) -> QueueOptions:
+    """Segments of at most half of what the queue delivers unsettled: the other half comes meanwhile."""
+    if not isinstance(queue, SupportsPrefetch):
+        return options
+    return evolve(options, rows_max=min(options.rows_max, max(1, queue.unsettled_rows_max // 2)))
+
+
+def _epoch(queue: QueueSource) -> str:
+    return "stream" if isinstance(queue, SupportsResume) and queue.resumes else "queue"
+
+
 def _hold(held: _Held, delivery: Delivery, now_s: float) -> None:
     if not held.deliveries:
         held.since_s = now_s
     held.deliveries.append(delivery)
     held.rows += delivery.batch.rows
     held.bytes_held += delivery.batch.events.nbytes
+    held.bytes_held += 0 if delivery.batch.rejected is None else delivery.batch.rejected.nbytes
 
 
 def _due(held: _Held, now_s: float, options: QueueOptions) -> bool:
@@ -119,15 +177,18 @@ def _commit_held(
 ) -> None:
     admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]
     known = writer.checkpoint
+    # A queue has no order of its own: the position counts what this partition has taken from it.
+    upto = (-1 if known is None else known.position) + held.rows
+    if isinstance(queue, SupportsResume) and queue.resumes:
+        upto = int(queue.position(held.deliveries[-1]))
     piece = Piece(
         events=pa.Table.from_batches([part.events for part in admitted], EVENT_SCHEMA),
         rejects=pa.Table.from_batches([part.rejects for part in admitted], REJECT_SCHEMA),
-        # A queue has no order of its own: the position counts what this partition has taken from it.
-        upto=(-1 if known is None else known.position) + held.rows,
+        upto=upto,
     )
     if piece.rows:
         encoded = encode_job(Job(piece, writer.next_offset, writer.next_quarantine_offset))
-        checkpoint = Checkpoint(source=queue.name, epoch="queue", position=piece.upto)
+        checkpoint = Checkpoint(source=queue.name, epoch=_epoch(queue), position=piece.upto)
         commit_piece(writer, piece, encoded, checkpoint, receipt)
     for delivery in held.deliveries:
         queue.settle(delivery)

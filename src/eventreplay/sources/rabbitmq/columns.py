@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import define, field, frozen
 
-from eventreplay.admission import TIME_MAX_US
 from eventreplay.batch import EVENT_SCHEMA, HEADERS, REJECT_SCHEMA, TIMESTAMP, Batch
 from eventreplay.sources.json_record import Refused
 from eventreplay.sources.rabbitmq.envelope import Entries, Envelopes, envelopes
@@ -31,6 +30,9 @@ _OF_THE_DELIVERY = (
     b"x-opt-rabbitmq-delivery-count",
 )
 _NO_TIME = np.iinfo(np.int64).min
+_TIME_MAX_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999; what lies behind it is refused when it enters the log."""
+
 _SECOND_US, _MILLISECOND_US = 1_000_000, 1000
 
 
@@ -42,13 +44,14 @@ class Converted:
         batch: all rows, as events or rejected.
         first_tag, last_tag: delivery tags of the first and the last row.
         oversized_tags: of messages that were not kept.
-        last_offset: `x-stream-offset` of the last row; -1 in a queue.
+        first_offset, last_offset: `x-stream-offset` of the first and the last row; -1 in a queue.
     """
 
     batch: Batch
     first_tag: int
     last_tag: int
     oversized_tags: tuple[int, ...]
+    first_offset: int
     last_offset: int
 
 
@@ -116,6 +119,7 @@ def convert(chunk: Chunk, settings: RabbitSettings) -> Converted:
         found.first_tag,
         found.last_tag,
         tuple(found.first_tag + row for row in sorted(chunk.oversized)),
+        int(position[0]),
         int(position[-1]),
     )
 
@@ -231,8 +235,8 @@ def _malformed(column: str) -> tuple[str, str]:
 
 def _scaled(number: Places, unit_us: int) -> Places:
     """Microseconds; what does not fit becomes a moment that admission refuses as out of range."""
-    wide = (number < 0) | (number > TIME_MAX_US // unit_us)
-    return np.where(wide, TIME_MAX_US + 1, np.where(wide, 0, number) * unit_us)
+    wide = (number < 0) | (number > _TIME_MAX_US // unit_us)
+    return np.where(wide, _TIME_MAX_US + 1, np.where(wide, 0, number) * unit_us)
 
 
 def _headers(rows: _Rows, entries: Entries) -> pa.MapArray:

@@ -57,6 +57,7 @@ class Link:
         self._channel: Any = None
         self._loop: IOLoop | None = None
         self._attached = False
+        self._attached_at_s = 0.0
         self._settled = False
         self._since_s = 0.0
         self._lost: EventReplayError | None = None
@@ -72,6 +73,10 @@ class Link:
     def attached(self) -> bool:
         """Whether the broker has accepted the consumer and the connection stands."""
         return self._attached
+
+    def attached_s(self) -> float:
+        """Seconds since the broker accepted the consumer; 0 while it does not stand."""
+        return monotonic() - self._attached_at_s if self._attached else 0.0
 
     def take(self, rows_max: int, timeout_s: float) -> tuple[int, Chunk] | None:
         """Deliveries of one connection, with its number; None after `timeout_s` without one.
@@ -242,7 +247,7 @@ class Link:
 
     def _on_consuming(self, _frame: Any) -> None:
         with self._changed:
-            self._attached = True
+            self._attached, self._attached_at_s = True, monotonic()
             self._changed.notify_all()
 
     def _on_received(self) -> bool:

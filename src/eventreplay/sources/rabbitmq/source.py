@@ -6,9 +6,12 @@ from collections import deque
 from functools import partial
 from typing import Any, ClassVar
 
+import pyarrow.compute as pc
 from attrs import define, frozen
 
-from eventreplay.errors import EventReplayError, SourceError, SourceUnavailableError
+from eventreplay.batch import Batch
+from eventreplay.errors import EpochError, EventReplayError, SourceError, SourceUnavailableError
+from eventreplay.event import Position
 from eventreplay.finding import Finding
 from eventreplay.interfaces import Delivery
 from eventreplay.sources.rabbitmq.columns import Converted, convert
@@ -16,6 +19,9 @@ from eventreplay.sources.rabbitmq.failures import mapped
 from eventreplay.sources.rabbitmq.frames import Chunk, FrameError
 from eventreplay.sources.rabbitmq.link import Link
 from eventreplay.sources.rabbitmq.settings import RabbitSettings
+
+PROOF_S_MAX = 10.0
+"""How long a stream may take to deliver the position the log ends at, once it is consumed."""
 
 
 @frozen
@@ -64,6 +70,7 @@ class RabbitSource:
         self._out: deque[_Out] = deque()
         self._session = -1
         self._resume_after: int | None = None
+        self._must_see: int | None = None
         self._is_closed = False
 
     @classmethod
@@ -80,13 +87,31 @@ class RabbitSource:
 
     @property
     def attached(self) -> bool:
-        """Whether the broker delivers to this consumer now; if not, silence does not mean an empty queue."""
-        return self._link is not None and self._link.attached
+        """Whether the broker delivers to this consumer now; if not, silence does not mean an empty queue.
+
+        Nor does it while the last position of the log is still awaited from a stream.
+        """
+        return self._link is not None and self._link.attached and self._must_see is None
 
     @property
     def unsettled_rows_max(self) -> int:
         """Rows after which the broker delivers nothing more before some are settled."""
         return self._settings.prefetch
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the queue is a stream: then the log's checkpoint says where to go on."""
+        return self._settings.queue_type == "stream"
+
+    def resume(self, after: Position) -> None:
+        """Go on behind offset `after` of a stream; that one is asked for again, as proof that it is there."""
+        self._resume_after = int(after)
+        self._must_see = int(after)
+
+    def position(self, delivery: Delivery) -> Position:
+        """Offset in the stream of the last row of a delivery."""
+        token = delivery.token
+        return Position(token.last_offset if isinstance(token, Token) else -1)
 
     def receive(self, timeout_s: float) -> Delivery | None:
         """The next batch, of at most `delivery_rows_max` rows.
@@ -104,6 +129,8 @@ class RabbitSource:
             self._link.start()
         taken = self._link.take(self._settings.delivery_rows_max, timeout_s)
         if taken is None:
+            if self._must_see is not None and self._link.attached_s() > PROOF_S_MAX:
+                raise self._other_stream(None)
             return None
         session, chunk = taken
         if session != self._session:
@@ -119,10 +146,34 @@ class RabbitSource:
         except FrameError as error:
             raise mapped(error, self._settings) from error
         self._out.append(_Out(made.first_tag, made.last_tag))
-        if self._settings.queue_type == "stream":
-            self._resume_after = made.last_offset
+        batch = self._behind(made) if self.resumes else made.batch
         token = Token(session, made.first_tag, made.last_tag, made.oversized_tags, made.last_offset)
-        return Delivery(batch=made.batch, token=token)
+        return Delivery(batch=batch, token=token)
+
+    def _behind(self, made: Converted) -> Batch:
+        """Of a stream's batch, what comes behind the position it is resumed from."""
+        after, self._resume_after = self._resume_after, made.last_offset
+        if self._must_see is not None:
+            if made.first_offset != self._must_see:
+                raise self._other_stream(made.first_offset)
+            self._must_see = None
+        batch = made.batch
+        if after is None or made.first_offset > after:
+            return batch
+        behind = [
+            None if part is None else part.filter(pc.greater(part.column("source_position"), after))
+            for part in (batch.events, batch.rejected)
+        ]
+        return Batch(behind[0], behind[1])
+
+    def _other_stream(self, found: int | None) -> EpochError:
+        return EpochError(
+            f"Stream {self._settings.queue!r} no longer has the position the log ends at.",
+            hint="It was deleted and declared again, or its retention passed us: capture it into a new "
+            "partition.",
+            expected=self._must_see,
+            found=found,
+        )
 
     def settle(self, delivery: Delivery) -> None:
         """Acknowledge all of `delivery`, if the connection it came by still stands."""
@@ -150,7 +201,7 @@ class RabbitSource:
         if self._settings.queue_type != "stream":
             return {}
         if self._resume_after is not None:
-            return {"x-stream-offset": self._resume_after + 1}
+            return {"x-stream-offset": self._resume_after + (self._must_see is None)}
         offset = self._settings.stream_offset
         return {"x-stream-offset": int(offset) if offset.isdigit() else offset}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pika
@@ -43,8 +44,8 @@ def queue_arguments(settings: RabbitSettings) -> dict[str, object]:
         return arguments
     arguments["x-dead-letter-exchange"] = settings.dead_letters[0]
     if settings.queue_type == "quorum":
-        # A quorum queue gives a message up after so many deliveries. At least once: it lets go of it only when
-        # the dead-letter queue has it, which it can do only if it refuses publishers instead of dropping.
+        # A quorum queue gives a message up after so many deliveries. At least once: it lets go of it only
+        # when the dead-letter queue has it, for which it must refuse publishers rather than drop.
         arguments["x-delivery-limit"] = settings.delivery_limit
         arguments["x-dead-letter-strategy"] = "at-least-once"
         arguments["x-overflow"] = "reject-publish"
@@ -62,7 +63,7 @@ def connected(settings: RabbitSettings) -> Iterator[Any]:
         connection = pika.BlockingConnection(parameters(settings, heartbeat=False))
     except EventReplayError:
         raise
-    except Exception as error:  # the driver raises of everything: sockets, TLS, its own
+    except Exception as error:  # noqa: BLE001 - sockets', TLS's, the driver's own
         raise mapped(error, settings) from None
     try:
         yield connection
@@ -79,41 +80,75 @@ def declare(settings: RabbitSettings) -> list[Declared]:
         SourceError: a right is missing; fields `right`, `resource`.
         SourceUnavailableError: the broker cannot be reached.
     """
-    exchange, letters = settings.dead_letters
-    done: list[Declared] = []
+    steps = [*_dead_letter_steps(settings), *_queue_steps(settings)]
     with connected(settings) as connection:
-        if settings.queue_type != "stream":
-            # Classic: it has no delivery limit after which it would drop what nobody has looked at yet.
-            arguments: dict[str, object] = {"x-queue-type": "classic"}
-            _on(connection, settings, "configure", exchange,
-                lambda channel: channel.exchange_declare(exchange, "fanout", durable=True))  # fmt: skip
-            _on(connection, settings, "configure", letters,
-                lambda channel: channel.queue_declare(letters, durable=True, arguments=arguments))  # fmt: skip
-            _on(connection, settings, "write", letters,
-                lambda channel: channel.queue_bind(letters, exchange))  # fmt: skip
-            done += [Declared("exchange", exchange, {}), Declared("queue", letters, arguments)]
-        own = queue_arguments(settings)
-        _on(connection, settings, "configure", settings.queue,
-            lambda channel: channel.queue_declare(settings.queue, durable=True, arguments=own))  # fmt: skip
-        done.append(Declared("queue", settings.queue, own))
-        for binding in settings.bind:
-            source, _, key = binding.partition(":")
-            _on(connection, settings, "write", settings.queue,
-                lambda channel, source=source, key=key: channel.queue_bind(settings.queue, source, key))  # fmt: skip
-            done.append(Declared("binding", source, {"routing_key": key}))
-    return done
+        for step in steps:
+            _do(connection, settings, step)
+    return [step.made for step in steps if step.made is not None]
 
 
-def _on(
-    connection: Any, settings: RabbitSettings, right: str, resource: str, action: Callable[[Any], object]
-) -> None:
+@frozen
+class _Step:
+    """One call, the right it needs, on what, and what is there afterwards."""
+
+    right: str
+    resource: str
+    call: Callable[[Any], object]
+    made: Declared | None
+
+
+def _dead_letter_steps(settings: RabbitSettings) -> list[_Step]:
+    if settings.queue_type == "stream":
+        return []
+    exchange, letters = settings.dead_letters
+    # Classic: it has no delivery limit after which it would drop what nobody has looked at yet.
+    kind: dict[str, object] = {"x-queue-type": "classic"}
+    return [
+        _Step(
+            "configure",
+            exchange,
+            lambda channel: channel.exchange_declare(exchange, "fanout", durable=True),
+            Declared("exchange", exchange, {}),
+        ),
+        _Step(
+            "configure",
+            letters,
+            lambda channel: channel.queue_declare(letters, durable=True, arguments=kind),
+            Declared("queue", letters, kind),
+        ),
+        _Step("write", letters, lambda channel: channel.queue_bind(letters, exchange), None),
+    ]
+
+
+def _queue_steps(settings: RabbitSettings) -> list[_Step]:
+    queue, own = settings.queue, queue_arguments(settings)
+    steps = [
+        _Step(
+            "configure",
+            queue,
+            lambda channel: channel.queue_declare(queue, durable=True, arguments=own),
+            Declared("queue", queue, own),
+        )
+    ]
+    for binding in settings.bind:
+        exchange, _, key = binding.partition(":")
+        made = Declared("binding", exchange, {"routing_key": key})
+        steps.append(_Step("write", queue, partial(_bind, queue=queue, exchange=exchange, key=key), made))
+    return steps
+
+
+def _bind(channel: Any, *, queue: str, exchange: str, key: str) -> None:
+    channel.queue_bind(queue, exchange, key)
+
+
+def _do(connection: Any, settings: RabbitSettings, step: _Step) -> None:
     """Do one thing on a channel of its own: the broker closes a channel that asked for what it cannot have."""
     try:
         channel = connection.channel()
-        action(channel)
+        step.call(channel)
         channel.close()
     except exceptions.ChannelClosedByBroker as error:
-        raise refused(error, settings, right, resource) from None
+        raise refused(error, settings, step.right, step.resource) from None
     except exceptions.AMQPError as error:
         raise mapped(error, settings) from None
 
