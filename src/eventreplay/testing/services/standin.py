@@ -60,7 +60,7 @@ class StandInServer:
 
     @classmethod
     def find(cls) -> StandInServer:
-        """The account that EVENTREPLAY_TEST_SNOWFLAKE_URL names, if it lets us in; else a stand-in of our own.
+        """The account that EVENTREPLAY_TEST_SNOWFLAKE_URL names, if it lets us in; else one of our own.
 
         Its form is http(s)://USER:PASSWORD@host:port/ACCOUNT?role=…&warehouse=…
 
