@@ -64,7 +64,11 @@ def main() -> int:
     about = machine()
     for name in names:
         say(f"{name} …")
-        reports[name] = _measure(name, arguments)
+        try:
+            reports[name] = _measure(name, arguments)
+        except subprocess.CalledProcessError:
+            say(f"{name} failed; what it said stands above")
+            return 1
         if not arguments.json:
             sys.stdout.write("\n" + table(name, reports[name]))
             sys.stdout.flush()

@@ -11,6 +11,9 @@ from attrs import asdict, frozen
 
 Report = dict[str, object]
 
+WIDTH = 92
+"""Characters for the name of a ratio, so that their figures stand below one another."""
+
 
 @frozen(kw_only=True)
 class Measured:
@@ -93,7 +96,7 @@ def table(name: str, report: Report) -> str:
         elif isinstance(content, dict):
             lines += [
                 f"  {group}",
-                *(f"    {title:<66} {_number(value):>14}" for title, value in content.items()),
+                *(f"    {title:<{WIDTH}} {_number(value):>10}" for title, value in content.items()),
             ]
     return "\n".join(lines) + "\n"
 
@@ -107,15 +110,18 @@ def summary(reports: dict[str, Report]) -> str:
             content = [{"title": title, "value": value, "target": ""} for title, value in content.items()]
         for each in _rows(content):
             target = f"  (target: {each['target']})" if each["target"] else ""
-            lines.append(f"  {name:<10} {each['title']:<66} {_number(each['value']):>10}{target}")
+            lines.append(f"  {name:<10} {each['title']:<{WIDTH}} {_number(each['value']):>10}{target}")
     return "\n".join(lines) + "\n"
 
 
 def _contest(rows: list[dict[str, object]]) -> list[str]:
     head = ("events/s", "slowest", "fastest", "CPU µs/event", "peak MB", "events", "turns", "load")
     keys = ("rate", "rate_slowest", "rate_fastest", "cpu_us", "peak_mb", "events", "turns", "load")
-    lines = [f"  {'':<46}" + "".join(f"{each:>14}" for each in head)]
-    lines += [f"  {row['title']:<46}" + "".join(f"{_number(row[key]):>14}" for key in keys) for row in rows]
+    width = max(len(str(row["title"])) for row in rows)
+    lines = [f"  {'':<{width}}" + "".join(f"{each:>14}" for each in head)]
+    lines += [
+        f"  {row['title']:<{width}}" + "".join(f"{_number(row[key]):>14}" for key in keys) for row in rows
+    ]
     return lines
 
 
@@ -123,7 +129,7 @@ def _ratios(rows: list[dict[str, object]]) -> list[str]:
     lines = ["  ratios"]
     for row in rows:
         target = f"  (target: {row['target']})" if row["target"] else ""
-        lines.append(f"    {row['title']:<66} {_number(row['value']):>14}{target}")
+        lines.append(f"    {row['title']:<{WIDTH}} {_number(row['value']):>10}{target}")
     return lines
 
 

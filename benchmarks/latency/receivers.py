@@ -23,7 +23,7 @@ from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.sources.rabbitmq.settings import QueueType
 
 Nanoseconds = npt.NDArray[np.int64]
-IDLE_END_S = 3.0
+IDLE_END_S = 15.0
 PARTITION = "live-0"
 
 
@@ -40,7 +40,15 @@ def ours(queue: str, kind: QueueType, events: int, age_max_ms: int) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         log = Log.open(Path(folder) / "log")
         reader = source(queue, kind)
-        capture_queue(reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed)
+        capture_queue(
+            reader,
+            log,
+            PARTITION,
+            clock=time.monotonic,
+            options=options,
+            progress=committed,
+            stop=lambda: bool(commits) and commits[-1][0] >= events,
+        )
         reader.close()
         refs = list(log.reader(PARTITION).segments())
         payload = pa.chunked_array(

@@ -35,7 +35,9 @@ def declare(url: str, queue: str, kind: str) -> None:
 
 
 def fill(url: str, client: Path | None, queue: str, events: int, body_bytes: int) -> None:
-    """Publish `events` persistent messages, by the C client if there is one; the broker has them then."""
+    """Empty `queue`, then publish `events` persistent messages, by the C client if there is one."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        connection.channel().queue_purge(queue)
     if client is None:
         command = child("queue.pika_child", "publish", queue, events, body_bytes)
     else:

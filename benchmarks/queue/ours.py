@@ -6,9 +6,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, cast
 
-from eventreplay.interfaces import Delivery, QueueSource
 from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.secret import Secret
@@ -18,8 +16,7 @@ from eventreplay.sources.rabbitmq.settings import QueueType
 PARTITION = "live-0"
 RECEIVE_TIMEOUT_S = 0.2
 SEGMENT_ROWS = 65_536
-IDLE_END_S = 3.0
-QUIET_S_MAX = 30.0
+QUIET_S_MAX = 15.0
 
 
 def source(queue: str, kind: QueueType) -> RabbitSource:
@@ -28,52 +25,29 @@ def source(queue: str, kind: QueueType) -> RabbitSource:
     return RabbitSource(RabbitSettings(url=url, queue=queue, queue_type=kind))
 
 
-class Heard:
-    """The queue, and when something last came from it."""
-
-    def __init__(self, queue: RabbitSource) -> None:
-        self._queue = queue
-        self.last_s = 0.0
-
-    def receive(self, timeout_s: float) -> Delivery | None:
-        delivery = self._queue.receive(timeout_s)
-        if delivery is not None:
-            self.last_s = time.perf_counter()
-        return delivery
-
-    def __getattr__(self, name: str) -> Any:
-        """All else is the queue's own."""
-        return getattr(self._queue, name)
-
-
 def to_log(queue: str, kind: QueueType, events: int, folder: str) -> dict[str, object]:
-    """Queue to a new folder log; the clock stops at the last commit that did not wait for more to come."""
-    moments = [(0, 0.0, 0.0)]
+    """Queue to a new folder log; the clock stops at the last commit that need not wait for more to come."""
+    options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=QUIET_S_MAX)
+    enough = events - options.rows_max
+    moments: list[tuple[int, float, float]] = []
 
     def committed(received: int, _: int | None) -> None:
         moments.append((received, time.perf_counter(), time.process_time()))
 
-    options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=IDLE_END_S)
+    def stop() -> bool:
+        return bool(moments) and moments[-1][0] >= enough
+
     with tempfile.TemporaryDirectory(dir=folder) as name:
         log = Log.open(Path(name) / "log")
-        reader = Heard(source(queue, kind))
+        reader = source(queue, kind)
         begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
         receipt = capture_queue(
-            cast("QueueSource", reader),
-            log,
-            PARTITION,
-            clock=time.monotonic,
-            options=options,
-            progress=committed,
+            reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed, stop=stop
         )
         reader.close()
-    if (receipt.received, receipt.quarantined) != (events, 0):
-        raise RuntimeError(
-            f"{receipt.received} of {events} messages came, {receipt.quarantined} were refused."
-        )
-    # The end of a queue shows only by nothing more coming; a last segment that waited for that is left out.
-    waited = moments[-1][1] - reader.last_s > IDLE_END_S / 2
-    done, ended_s, ended_cpu_s = moments[-2 if waited and len(moments) > 2 else -1]
+    if receipt.logged < enough or receipt.quarantined:
+        raise RuntimeError(f"{receipt.logged} of {events} messages came, {receipt.quarantined} were refused.")
+    done, ended_s, ended_cpu_s = next(moment for moment in moments if moment[0] >= enough)
     return {"seconds": ended_s - begun_s, "cpu_s": ended_cpu_s - begun_cpu_s, "events": done}
 
 

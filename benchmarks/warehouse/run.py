@@ -6,7 +6,6 @@ What it shows is what our side costs beside the COPY that any way of loading has
 
 from __future__ import annotations
 
-import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -32,7 +31,6 @@ class Options:
 
 def measure(options: Options) -> Report:
     """Events per second of each way into an empty warehouse."""
-    numbers = itertools.count()
     with (
         tempfile.TemporaryDirectory(prefix="eventreplay-bench-") as name,
         StandInServer.start() as server,
@@ -46,7 +44,7 @@ def measure(options: Options) -> Report:
         contest([made], 1)
 
         def database() -> dict[str, str]:
-            return {"BENCHMARK_SNOWFLAKE": json.dumps(server.connect_args(f"BENCH{next(numbers)}"))}
+            return {"BENCHMARK_SNOWFLAKE": json.dumps(server.connect_args(server.database()))}
 
         contestants = [
             Contestant(

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import snowflake.connector
 
 from benchmarks.history import Held, clean_orders
+from eventreplay.batch import RAW_SCHEMA
 from eventreplay.capture import capture
 from eventreplay.codecs.router import codec_for
 from eventreplay.demo import schemas
@@ -22,17 +23,20 @@ from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Sink
 from eventreplay.log import Log
 from eventreplay.replay import replay
+from eventreplay.secret import Secret
 from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
 
 PARTITION = "journal"
-ROWS = """
-CREATE TABLE bench_rows (
-    event_id VARCHAR, event_type VARCHAR, stream_id VARCHAR, source VARCHAR, source_position NUMBER(38, 0),
-    occurred_at TIMESTAMP_TZ, recorded_at TIMESTAMP_TZ, content_type VARCHAR, headers VARCHAR,
-    payload_type VARCHAR, payload VARCHAR, payload_sha256 BINARY, event_hash NUMBER(38, 0),
-    log_partition VARCHAR, log_offset NUMBER(38, 0))
-"""
+REPLY_S_MAX = 600
+KINDS = {
+    "headers": ("VARIANT", "PARSE_JSON($1:headers::VARCHAR)"),
+    "payload": ("VARIANT", "PARSE_JSON($1:payload::VARCHAR)"),
+    "payload_sha256": ("BINARY", "TO_BINARY($1:payload_sha256::VARCHAR, 'HEX')"),
+    "occurred_at": ("TIMESTAMP_NTZ(6)", "TO_TIMESTAMP_NTZ($1:occurred_at::NUMBER(38,0), 6)"),
+    "recorded_at": ("TIMESTAMP_NTZ(6)", "TO_TIMESTAMP_NTZ($1:recorded_at::NUMBER(38,0), 6)"),
+}
+"""Columns that are neither text nor whole numbers: their type, and how COPY makes them of the file's."""
 
 
 class ParquetFiles:
@@ -47,9 +51,8 @@ class ParquetFiles:
         return None
 
     def write(self, rows: pa.RecordBatch) -> None:
-        pq.write_table(
-            pa.Table.from_batches([rows]), self.folder / f"{self.files:05}.parquet", compression="zstd"
-        )
+        columns = {name: _stageable(rows.column(name)) for name in rows.schema.names}
+        pq.write_table(pa.table(columns), self.folder / f"{self.files:05}.parquet", compression="zstd")
         self.files += 1
 
     def quarantine(self, rows: pa.RecordBatch) -> None:
@@ -76,7 +79,9 @@ def make(events: int, folder: str) -> dict[str, object]:
 def to_snowflake(events: int, folder: str) -> dict[str, object]:
     """The log through our sink."""
     arguments = json.loads(os.environ["BENCHMARK_SNOWFLAKE"])
-    settings = SnowflakeSettings(**arguments)
+    arguments.pop("schema")  # the connector's default schema; ours is RAW
+    password = Secret(arguments.pop("password"))
+    settings = SnowflakeSettings(**arguments, password=password, create_tables=True)
     return _load(events, folder, lambda _: SnowflakeSink(settings, clock=lambda: datetime.now(UTC)))
 
 
@@ -92,16 +97,23 @@ def to_duckdb(events: int, folder: str) -> dict[str, object]:
 def bare_copy(events: int, folder: str) -> dict[str, object]:
     """PUT and COPY of finished rows, by the connector alone: no hash, no decoding, no checkpoint."""
     with (
-        snowflake.connector.connect(**json.loads(os.environ["BENCHMARK_SNOWFLAKE"])) as connection,
+        snowflake.connector.connect(
+            **json.loads(os.environ["BENCHMARK_SNOWFLAKE"]),
+            network_timeout=REPLY_S_MAX,
+            session_parameters={"CLIENT_TELEMETRY_ENABLED": False},
+            platform_detection_timeout_seconds=0,  # which would ask the metadata services of clouds
+        ) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute(ROWS)
+        columns = {field.name: _column(field) for field in RAW_SCHEMA}
+        kinds = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
+        values = ", ".join(value for _, value in columns.values())
+        cursor.execute(f"CREATE TABLE bench_rows ({kinds})")
         cursor.execute("CREATE STAGE bench_stage")
         begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
         cursor.execute(f"PUT file://{folder}/rows/*.parquet @bench_stage AUTO_COMPRESS = FALSE")
         cursor.execute(
-            "COPY INTO bench_rows FROM @bench_stage FILE_FORMAT = (TYPE = PARQUET) "
-            "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+            f"COPY INTO bench_rows FROM (SELECT {values} FROM @bench_stage) FILE_FORMAT = (TYPE = PARQUET)"
         )
         seconds, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
         cursor.execute("SELECT count(*) FROM bench_rows")
@@ -122,3 +134,15 @@ def _load(events: int, folder: str, opened: Callable[[Path], Sink]) -> dict[str,
     if receipt.loaded != events:
         raise RuntimeError(f"{receipt.loaded} of {events} rows were loaded.")
     return {"seconds": seconds, "cpu_s": cpu_s, "events": events}
+
+
+def _stageable(column: pa.Array) -> pa.Array:
+    """Digests as hex text and moments as microseconds: what COPY turns into Snowflake's types exactly."""
+    if pa.types.is_fixed_size_binary(column.type):
+        return pa.array([value.hex() for value in column.to_pylist()])
+    return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+
+
+def _column(field: pa.Field) -> tuple[str, str]:
+    usual = "NUMBER(19,0)" if pa.types.is_integer(field.type) else "VARCHAR"
+    return KINDS.get(field.name, (usual, f"$1:{field.name}::{usual}"))
