@@ -27,7 +27,6 @@ ATTEMPTS_MAX = 5
 """Of a run that ends by itself; a service never gives up on what may pass."""
 LOOK_EVERY_S = 0.2
 """How often the main thread looks for signals while consumers work."""
-_NO_END_S = 1e12
 
 
 @frozen(kw_only=True)
@@ -102,9 +101,11 @@ def _consume(consumers: Consumers, totals: Totals, stop: Stop, tally: _Tally) ->
                 queue,
                 totals.log,
                 totals.partition,
-                clock=_clock_that_ends(stop),
-                options=_with_the_time_left(consumers.options, stop),
+                clock=time.monotonic,
+                # Of the whole run, not of this attempt: what earlier ones took is gone.
+                options=evolve(consumers.options, run_max_s=stop.left_s()),
                 progress=progress,
+                stop=stop.requested,
             )
         finally:
             queue.close()
@@ -112,25 +113,3 @@ def _consume(consumers: Consumers, totals: Totals, stop: Stop, tally: _Tally) ->
 
     attempts_max = sys.maxsize if consumers.service else ATTEMPTS_MAX
     retried(once, attempts_max=attempts_max, told=warn_of_retry, sleep=stop.wait)
-
-
-def _with_the_time_left(options: QueueOptions, stop: Stop) -> QueueOptions:
-    left_s = stop.left_s()
-    return evolve(options, run_max_s=_NO_END_S if left_s is None else left_s)
-
-
-def _clock_that_ends(stop: Stop) -> Callable[[], float]:
-    """Monotonic seconds; once it is time to stop, the end of all time, so that `run_max_s` is over.
-
-    The verb then commits and settles what it holds, and returns its receipt, as at any other end. The first
-    reading is the true one: a span that begins at the end of time has no length.
-    """
-    begun = False
-
-    def clock() -> float:
-        nonlocal begun
-        ended = begun and stop.signalled
-        begun = True
-        return float("inf") if ended else time.monotonic()
-
-    return clock
