@@ -19,7 +19,8 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from eventreplay.errors import EventReplayError, SourceError, SourceUnavailableError
@@ -159,9 +160,8 @@ class Link:
         retrying = Retrying(
             retry=retry_if_exception_type(SourceUnavailableError),
             stop=lambda state: self._stopping.is_set() or stop_after_attempt(settings.attempts_max)(state),
-            wait=wait_exponential_jitter(
-                initial=_WAIT_FIRST_S, max=settings.wait_max_s, jitter=_WAIT_FIRST_S
-            ),
+            wait=wait_exponential(multiplier=_WAIT_FIRST_S, max=settings.wait_max_s)
+            + wait_random(0, _WAIT_FIRST_S),
             sleep=self._sleep,
             retry_error_callback=self._no_more,
         )

@@ -142,7 +142,7 @@ def _bind(channel: Any, *, queue: str, exchange: str, key: str) -> None:
 
 
 def _do(connection: Any, settings: RabbitSettings, step: _Step) -> None:
-    """Do one thing on a channel of its own: the broker closes a channel that asked for what it cannot have."""
+    """Take one step on a channel of its own: the broker closes a channel whose wish it refuses."""
     try:
         channel = connection.channel()
         step.call(channel)
