@@ -11,6 +11,7 @@ import sqlglot
 from fakesnow import statement_type
 from sqlglot import Expr, exp
 
+from eventreplay.testing.standin import rights
 from eventreplay.testing.standin.copy_options import Copy, parse_copy
 from eventreplay.testing.standin.failures import SqlError, not_found, unsupported
 from eventreplay.testing.standin.results import Result
@@ -88,7 +89,12 @@ def _purge(stage: Stage, names: list[str]) -> None:
 def _plan(session: Session, copy: Copy) -> _Plan:
     table = sqlglot.parse_one(copy.target, read="snowflake", into=exp.Table)
     key = key_of(session, table)
+    if key not in session.temporary:
+        rights.need(session, "INSERT", "TABLE", dotted(key))
     stage = Stage(session, copy.reference)
+    if not stage.label.startswith(("~", "%")):
+        rights.need(session, "USAGE" if stage.url else "READ", "STAGE", stage.key.replace("/", "."))
+    rights.need_warehouse(session)
     hidden = session.temporary.get(key, key[2])
     described = session.duck.cursor().execute(
         "select column_name, data_type from duckdb_columns() where database_name = ? and schema_name = ? "

@@ -100,6 +100,8 @@ def _comment(session: Session, keys: list[Key], comments: list[tuple[str, str]])
 def _keys(session: Session, expression: Expr) -> list[Key]:
     """What a definition is about; a schema as (database, schema, "")."""
     kind = str(expression.args.get("kind") or "").upper()
+    if isinstance(expression, exp.Drop) and expression.args.get("tables"):
+        return [key_of(session, table) for table in expression.args["tables"] if isinstance(table, exp.Table)]
     this = expression.this.this if isinstance(expression.this, exp.Schema) else expression.this
     if not isinstance(this, exp.Table):
         return []

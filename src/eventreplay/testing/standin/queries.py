@@ -1,6 +1,8 @@
 """A query request: bindings in, rows or an error out, and a line of history."""
 
 import datetime
+import threading
+import time
 import uuid
 from typing import Any
 
@@ -12,6 +14,7 @@ from eventreplay.testing.standin.results import payload, rowtype
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.statements import execute
 
+TIMED_S_MAX = 86_400  # longer timeouts (two days by default) need no timer
 Bindings = tuple[Any, ...] | list[tuple[Any, ...]] | None
 
 
@@ -39,10 +42,15 @@ def answer_query(
     """Run one statement in its session and say what came out, as the API does."""
     query_id = str(uuid.uuid4())
     started = datetime.datetime.now(datetime.UTC)
+    began = time.monotonic()
     error: SqlError | None = None
     reply: dict[str, Any] = {}
     with session.busy:
         session.cancelled.clear()
+        timeout_s = float(session.parameters["STATEMENT_TIMEOUT_IN_SECONDS"])
+        timer = threading.Timer(timeout_s, session.interrupt) if timeout_s < TIMED_S_MAX else None
+        if timer is not None:
+            timer.start()
         tag = (body.get("parameters") or {}).get("QUERY_TAG") or session.parameters.get("QUERY_TAG")
         try:
             if int((body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT") or 1) > 1:
@@ -50,6 +58,12 @@ def answer_query(
             reply = _success(session, sql, bindings, query_id)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the connector has to hear of it once
             error = as_sql_error(failure)
+            if timer is not None and time.monotonic() - began >= timeout_s:
+                text = f"Statement reached its statement or warehouse timeout of {timeout_s:.0f} second(s) and was canceled."
+                error = SqlError(text, 630, "57014")
+        finally:
+            if timer is not None:
+                timer.cancel()
         session.last_query_id = query_id
         session.engine.history.add(
             {

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from sqlglot import TokenType, tokenize
+
 from eventreplay.testing.standin import account, ddl, dml, files, parameters, reading
 from eventreplay.testing.standin.copying import copy_into
 from eventreplay.testing.standin.failures import SqlError, unsupported
@@ -74,6 +76,8 @@ def execute(session: Session, sql: str, params: Any) -> Result:
     body = opening(sql)
     if not body:
         raise SqlError("Empty SQL statement.", 900, "42601")
+    if ";" in body and any(token.token_type == TokenType.SEMICOLON for token in tokenize(body, read="snowflake")):
+        raise SqlError("Actual statement count 2 did not match the desired statement count 1.", 8, "0A000")
     words = _SPACE.sub(" ", body[:200])
     for pattern, handler in _COMPILED:
         if pattern.match(words):
