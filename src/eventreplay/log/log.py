@@ -13,6 +13,7 @@ from eventreplay.errors import LogError
 from eventreplay.log import layout
 from eventreplay.log.check import CheckProgress, CheckReport, check_log
 from eventreplay.log.commit import SegmentRef
+from eventreplay.log.gaps import GapLedger
 from eventreplay.log.gc import GcReport, collect_garbage
 from eventreplay.log.reader import PartitionReader, read_ref
 from eventreplay.log.s3 import S3Settings
@@ -79,6 +80,10 @@ class Log:
     def reader(self, partition: str) -> PartitionReader:
         """A reader of one partition, which need not have been begun."""
         return PartitionReader(self._storage, partition)
+
+    def gaps(self, partition: str) -> GapLedger:
+        """What is known of a partition's holes: positions of its source that will never hold an event."""
+        return GapLedger(self._storage, partition)
 
     def writer(
         self,

@@ -244,7 +244,7 @@ def statement(right: str, bucket: str, prefix: str) -> str:
     if right == "s3:ListBucket":
         found["Resource"] = f"arn:aws:s3:::{bucket}"
         if below:
-            found["Condition"] = {"StringLike": {"s3:prefix": f"{below}*"}}
+            found["Condition"] = {"StringLikeIfExists": {"s3:prefix": f"{below}*"}}
     else:
         found["Resource"] = f"arn:aws:s3:::{bucket}/{below}*"
     return json.dumps(found)

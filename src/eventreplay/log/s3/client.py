@@ -19,6 +19,8 @@ from eventreplay.log.s3.settings import S3Settings
 CONNECTIONS_MAX = 32
 """Open at once to one store, by all threads of a handle."""
 
+_SERVER, _NOT_IMPLEMENTED, _TOO_MANY = 500, 501, 429
+
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 _TRANSIENT_CODES = frozenset(
@@ -65,7 +67,9 @@ class StoreError(Exception):
     @property
     def transient(self) -> bool:
         """Whether the same request may succeed a little later."""
-        return self.status == 0 or self.status >= 500 or self.status == 429 or self.code in _TRANSIENT_CODES  # noqa: PLR2004
+        if self.status == _NOT_IMPLEMENTED:
+            return False
+        return self.status in (0, _TOO_MANY) or self.status >= _SERVER or self.code in _TRANSIENT_CODES
 
     @property
     def conflict(self) -> bool:
@@ -98,6 +102,8 @@ class S3Client:
             StoreError: see there.
         """
         from botocore import exceptions  # noqa: PLC0415 - an optional driver
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
             reply: dict[str, Any] = getattr(self._client, operation)(Bucket=self.bucket, **parameters)
@@ -109,8 +115,9 @@ class S3Client:
             raise StoreError(400, "ParamValidation") from None
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
             raise StoreError(403, "NoCredentials") from None
-        except exceptions.BotoCoreError as error:
-            # Connections, timeouts, cut bodies; and credentials that cannot be fetched just now.
+        except (exceptions.BotoCoreError, ResponseParserError, HTTPError) as error:
+            # Connections, timeouts, cut bodies (boto3 wraps not all of them); and credentials that
+            # cannot be fetched just now.
             raise StoreError(0, type(error).__name__) from None
         except OSError as error:
             raise StoreError(0, type(error).__name__) from None

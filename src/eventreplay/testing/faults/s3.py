@@ -18,34 +18,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Literal, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Self
+from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from eventreplay.testing.faults.s3_strict import complaint
+from eventreplay.testing.faults.s3_plan import KINDS, Call, Fault, Kind
+from eventreplay.testing.faults.s3_strict import complaint, operation_of
 
-Kind = Literal[
-    "500",
-    "503",
-    "reset",
-    "timeout",
-    "lost",
-    "409",
-    "412",
-    "403",
-    "expired",
-    "200-error",
-    "damaged-request",
-    "damaged-object",
-    "damaged-reply",
-    "cut-reply",
-]
-"""What a fault does. `lost`: it happens, the reply is cut. `200-error`: status 200 around an error.
-`damaged-request`: a byte changes before the store checks it. `damaged-object`: after; what is kept is wrong.
-`damaged-reply`, `cut-reply`: what is read is wrong, or ends early."""
-
-KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
+__all__ = ["KINDS", "Call", "Kind", "S3Shim"]
 
 HELD_S_MAX = 60
 """A request that gets no answer is let go at the latest then."""
@@ -62,51 +43,6 @@ _ERRORS: Mapping[str, tuple[int, str]] = {
 _HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "expect", "te", "upgrade"}
 )
-
-
-@frozen
-class Call:
-    """One request, as it was answered.
-
-    Attributes:
-        number: from 1, over all requests.
-        operation: as S3 names it: `PutObject`, `ListObjectsV2`, ...
-        key: the object's, or empty.
-        status: of the reply; 0 if there was none.
-        fault: the kind that was done to it, or empty.
-    """
-
-    number: int
-    operation: str
-    key: str
-    status: int
-    fault: str
-
-
-@define
-class _Fault:
-    kind: Kind
-    call: int | None
-    operation: str | None
-    key: re.Pattern[str]
-    first: int
-    times: int | None
-    seen: int = 0
-    fired: int = 0
-
-    def due(self, number: int, operation: str, key: str) -> bool:
-        if self.call is not None:
-            if number < self.call or (self.times is not None and self.fired >= self.times):
-                return False
-        elif self.operation not in (None, operation):
-            return False
-        if not self.key.search(key):
-            return False
-        self.seen += 1
-        if self.seen < self.first or (self.times is not None and self.seen >= self.first + self.times):
-            return False
-        self.fired += 1
-        return True
 
 
 @frozen
@@ -136,17 +72,22 @@ class S3Shim:
     Attributes:
         endpoint: http:// URL to give to clients instead of the store's.
         delay_s: how long each reply is held back; a network far away.
+        ignore_conditions: be a store that overwrites whatever If-Match and If-None-Match say.
         calls: every request, in the order of the replies.
     """
 
     upstream: str
     delay_s: float = 0.0
+    ignore_conditions: bool = False
     calls: list[Call] = field(factory=list)
-    _faults: list[_Fault] = field(factory=list)
+    _faults: list[Fault] = field(factory=list)
     _count: int = 0
     _busy: set[str] = field(factory=set)
     _lock: threading.Lock = field(factory=threading.Lock)
-    _ended: threading.Event = field(factory=threading.Event)
+    _let_go: threading.Event = field(factory=threading.Event)
+    _expired: set[str] = field(factory=set)
+    _happened: threading.Event = field(factory=threading.Event)
+    _fired: int = 0
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -179,19 +120,33 @@ class S3Shim:
         if kind not in KINDS:
             raise ValueError(f"No kind of fault: {kind}.")
         with self._lock:
-            self._faults.append(_Fault(kind, call, operation, re.compile(key), first, times))
+            self._faults.append(Fault(kind, call, operation, re.compile(key), first, times))
 
     def reset(self) -> None:
-        """No faults, no calls, counting from 1 again."""
+        """No faults, no calls, counting from 1 again; requests that wait for an answer are let go."""
         with self._lock:
+            self._let_go.set()
+            self._let_go = threading.Event()
+            self._fired = 0
+            self._happened.clear()
             self._faults.clear()
+            self._expired.clear()
             self.calls.clear()
             self._count = 0
+
+    def refuse_token(self, token: str) -> None:
+        """Answer that a session's token has expired, until the next `reset`."""
+        with self._lock:
+            self._expired.add(token)
 
     @property
     def fired(self) -> int:
         """How many requests had a fault since the last `reset`."""
-        return sum(1 for call in list(self.calls) if call.fault)
+        return self._fired
+
+    def wait_fired(self, seconds: float) -> bool:
+        """Wait for the first fault since the last `reset`; whether it came."""
+        return self._happened.wait(seconds)
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -202,7 +157,7 @@ class S3Shim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self.reset()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -213,20 +168,25 @@ class S3Shim:
             self._count += 1
             number = self._count
             due = [fault for fault in self._faults if fault.due(number, request.operation, request.key)]
-            kind = due[0].kind if due else ""
+            kind: str = due[0].kind if due else ""
+            if request.headers.get("x-amz-security-token") in self._expired:
+                kind = "expired"
+            self._fired += len(due[:1])
+            if due:
+                self._happened.set()
+            let_go = self._let_go
+        if kind == "timeout":
+            let_go.wait(HELD_S_MAX)
         reply = self._reply(request, kind)
         if self.delay_s:
-            self._ended.wait(self.delay_s)
+            let_go.wait(self.delay_s)
         status = 0 if reply is None else reply.status
         with self._lock:
             self.calls.append(Call(number, request.operation, request.key, status, kind))
         return reply, kind
 
     def _reply(self, request: _Request, kind: str) -> _Reply | None:
-        if kind == "reset":
-            return None
-        if kind == "timeout":
-            self._ended.wait(HELD_S_MAX)
+        if kind in ("reset", "timeout"):
             return None
         if kind in _ERRORS:
             return _error(*_ERRORS[kind])
@@ -237,6 +197,8 @@ class S3Shim:
             return _error(*wrong)
         if kind == "damaged-object":
             request = _damaged(request, drop="x-amz-checksum-")
+        if self.ignore_conditions:
+            request = _without(request, "if-")
         with self._alone(request) as alone:
             reply = self._forward(request) if alone else _error(409, "ConditionalRequestConflict")
         if kind == "lost":
@@ -361,23 +323,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
 
-def operation_of(method: str, target: str) -> tuple[str, str]:
-    """S3's name of what a request in path style asks for, and the key."""
-    parts = urlsplit(target)
-    query = parse_qs(parts.query, keep_blank_values=True)
-    _, _, key = unquote(parts.path).lstrip("/").partition("/")
-    if key and "uploadId" in query:
-        names = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
-        return names.get(method, "ListParts"), key
-    if key and method == "POST" and "uploads" in query:
-        return "CreateMultipartUpload", key
-    if key:
-        return method.capitalize() + "Object", key
-    if method == "GET" and "list-type" in query:
-        return "ListObjectsV2", query.get("prefix", [""])[0]
-    return f"{method} {next(iter(query), 'bucket')}", ""
-
-
 def _error(status: int, code: str) -> _Reply:
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>On purpose.</Message></Error>"
     return _Reply(status, (("Content-Type", "application/xml"),), body.encode("ascii"))
@@ -389,7 +334,9 @@ def _flipped(body: bytes) -> bytes:
 
 
 def _damaged(request: _Request, drop: str = "\n") -> _Request:
-    headers = {name: value for name, value in request.headers.items() if not name.startswith(drop)}
-    return _Request(
-        request.method, request.target, headers, _flipped(request.body), request.operation, request.key
-    )
+    return evolve(_without(request, drop), body=_flipped(request.body))
+
+
+def _without(request: _Request, start: str) -> _Request:
+    headers = {name: value for name, value in request.headers.items() if not name.startswith(start)}
+    return evolve(request, headers=headers)

@@ -1,4 +1,7 @@
-"""What S3 refuses and most stand-ins accept: unsigned requests, wrong checksums, keys that climb."""
+"""What S3 refuses and most stand-ins accept: unsigned requests, wrong checksums, keys that climb.
+
+And what a request asks, by S3's own name for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 _SIGNED = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,]+/[0-9]{8}/[a-z0-9-]+/s3/aws4_request, ?"
@@ -52,3 +55,20 @@ def complaint(method: str, target: str, headers: Mapping[str, str], body: bytes)
         ):
             return 400, "BadDigest"
     return None
+
+
+def operation_of(method: str, target: str) -> tuple[str, str]:
+    """S3's name of what a request in path style asks for, and the key."""
+    parts = urlsplit(target)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    _, _, key = unquote(parts.path).lstrip("/").partition("/")
+    if key and "uploadId" in query:
+        names = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
+        return names.get(method, "ListParts"), key
+    if key and method == "POST" and "uploads" in query:
+        return "CreateMultipartUpload", key
+    if key:
+        return method.capitalize() + "Object", key
+    if method == "GET" and "list-type" in query:
+        return "ListObjectsV2", query.get("prefix", [""])[0]
+    return f"{method} {next(iter(query), 'bucket')}", ""
