@@ -1,4 +1,4 @@
-"""One stand-in for the tests of a process, a fresh database with RAW for each."""
+"""A fresh database with RAW for each test, on the stand-in that all tests of this process share."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from collections.abc import Iterator
 import pytest
 
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
+from eventreplay.testing.services import StandInServer
 from tests.integration.snowflake.server import StandIn
 
 
-@pytest.fixture(scope="session")
-def shared_standin() -> Iterator[StandIn]:
-    server = StandIn()
-    yield server
-    server.close()
+@pytest.fixture(autouse=True)
+def _no_clouds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connector would ask the metadata services of three clouds where it runs."""
+    monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
 
 
 @pytest.fixture
-def standin(shared_standin: StandIn) -> Iterator[StandIn]:
-    yield shared_standin
-    shared_standin.control("DELETE")
+def standin(snowflake_standin: StandInServer) -> Iterator[StandIn]:
+    made = StandIn(snowflake_standin)
+    yield made
+    made.control("DELETE")
 
 
 @pytest.fixture
-def settings(standin: StandIn) -> SnowflakeSettings:
+def database(standin: StandIn) -> Iterator[str]:
+    name = standin.server.database()
+    yield name
+    standin.control("DELETE")
+    standin.server.drop(name)
+
+
+@pytest.fixture
+def settings(standin: StandIn, database: str) -> SnowflakeSettings:
     """Of a fresh database whose RAW schema is set up."""
-    made = standin.settings(standin.new_database())
+    made = standin.settings(database)
     SnowflakeSink.init(made)
     return made

@@ -146,7 +146,9 @@ def _stage_address(session: Session, raw: Raw, settings: SnowflakeSettings) -> F
 
     def use() -> None:
         rows = session.named(f"DESCRIBE STAGE {name}", doing=Doing("Reading the stage", (usage,)))
-        found = " ".join(str(row["property_value"]) for row in rows if row.get("property") == "URL")
+        found = " ".join(
+            str(row["property_value"]) for row in rows if str(row.get("property")).upper() == "URL"
+        )
         if found.strip('[]"').rstrip("/") != wanted.rstrip("/"):
             raise SinkError(
                 "The stage in Snowflake points to another place than the setting `stage`.",

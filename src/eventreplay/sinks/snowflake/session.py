@@ -67,8 +67,8 @@ class Session:
 
     def begin(self) -> None:
         """Open a transaction; from here to its end nothing is repeated by the driver."""
-        self.run("BEGIN TRANSACTION", doing=Doing("Beginning a transaction"))
         self._in_transaction = True
+        self.run("BEGIN TRANSACTION", doing=Doing("Beginning a transaction"))
 
     def commit(self) -> None:
         """End it. After an error nobody knows how it ended: ask from another session."""
@@ -196,17 +196,23 @@ def check_context(session: Session, settings: SnowflakeSettings) -> str:
     role, warehouse, found_database, found_schema = rows[0]
     to = f"TO ROLE {quoted(role)}" if role else "TO ROLE ..."
     wanted = settings.warehouse and identifier(settings.warehouse, setting="warehouse")
+    # Without USAGE on the schema some accounts leave the database unset too: both grants are named.
+    place = (
+        f"GRANT USAGE ON DATABASE {quoted(database)} {to};"
+        f" GRANT USAGE ON SCHEMA {quoted(database, schema)} {to};"
+        " If it does not exist: run SnowflakeSink.init(settings)."
+    )
+    usage = f"GRANT USAGE ON WAREHOUSE {quoted(wanted) if wanted else '...'} {to};"
     missing = [
-        ("warehouse", warehouse is None or wanted not in (None, warehouse), f"WAREHOUSE {wanted or '...'}"),
-        ("database", found_database != database, f"DATABASE {quoted(database)}"),
-        ("schema", found_schema != schema, f"SCHEMA {quoted(database, schema)}"),
+        ("warehouse", warehouse is None or wanted not in (None, warehouse), usage),
+        ("database", found_database != database, place),
+        ("schema", found_schema != schema, place),
     ]
-    for name, is_missing, what in missing:
+    for name, is_missing, grant in missing:
         if is_missing:
             raise SinkError(
                 f"The session has no {name} in use: it does not exist, or role {role} may not use it.",
-                hint=f"An administrator runs: GRANT USAGE ON {what} {to};"
-                + (" If it does not exist: run SnowflakeSink.init(settings)." if name == "schema" else ""),
+                hint=f"An administrator runs: {grant}",
                 missing=name,
             )
     return str(role or "")
