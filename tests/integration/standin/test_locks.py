@@ -1,8 +1,9 @@
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.integration.standin.client import Client, Rows
+from tests.integration.standin.client import Client
 
 LOCKS = "docs.snowflake.com/en/sql-reference/transactions, Resource locking"
 
@@ -14,11 +15,12 @@ def two(connect: Callable[..., Client]) -> tuple[Client, Client]:
     return one, connect()
 
 
-def _waits(one: Client, future: Future[Rows]) -> None:
-    """Until the other session's statement waits for a lock: it runs, and its transaction is in SHOW LOCKS' way."""
-    for _ in range(20):
-        one.rows("SHOW LOCKS")
-    assert not future.done()
+def _until_waiting(watcher: Client) -> None:
+    """Until a statement in this database waits for a lock."""
+    database = watcher.one("SELECT CURRENT_DATABASE()")
+    until = time.monotonic() + 10
+    while not any(row[0].startswith(f"{database}.") and row[3] == "WAITING" for row in watcher.rows("SHOW LOCKS")):
+        assert time.monotonic() < until
 
 
 def test_a_second_update_waits_and_then_sees_the_first(two: tuple[Client, Client]) -> None:
@@ -30,7 +32,8 @@ def test_a_second_update_waits_and_then_sees_the_first(two: tuple[Client, Client
     assert one.rows("UPDATE c SET v = 1 WHERE k = 1 AND v = 0")[0][0] == 1
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(other.rows, "UPDATE c SET v = 2 WHERE k = 1 AND v = 0")
-        _waits(one, second)
+        _until_waiting(one)
+        assert not second.done()
         one.run("COMMIT")
         assert second.result(20)[0][0] == 0
     assert other.rows("SELECT n FROM r ORDER BY n") == [(1,), (2,)]
@@ -66,6 +69,7 @@ def test_a_deadlock_aborts_one_statement(two: tuple[Client, Client]) -> None:
     other.run("BEGIN", "UPDATE r SET n = 2")
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(one.rows, "UPDATE r SET n = 3")
+        _until_waiting(other)
         assert other.error("UPDATE c SET v = 2").sqlstate == "40001"
         other.run("ROLLBACK")
         assert first.result(20)[0][0] == 1

@@ -276,8 +276,11 @@ def show(session: Session, sql: str, params: Any) -> Result:
     text = sql.upper()
     catalog = session.engine.catalog
     if "LOCKS" in text:
-        rows = [{"resource": key, "transaction": str(holder)} for key, holder in session.engine.locks.held().items()]
-        return Result.rows(rows, ["resource", "transaction"], statement_type.SHOW)
+        rows = [
+            {"resource": table, "type": "PARTITIONS", "transaction": str(number), "status": status}
+            for table, number, status in session.engine.locks.report()
+        ]
+        return Result.rows(rows, ["resource", "type", "transaction", "status"], statement_type.SHOW)
     if "TRANSACTIONS" in text:
         held = session.transaction
         rows = [] if held is None else [{"id": str(held.number), "state": "running"}]

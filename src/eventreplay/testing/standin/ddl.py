@@ -101,13 +101,15 @@ def _keys(session: Session, expression: Expr) -> list[Key]:
     """What a definition is about; a schema as (database, schema, "")."""
     kind = str(expression.args.get("kind") or "").upper()
     if isinstance(expression, exp.Drop) and expression.args.get("tables"):
-        return [key_of(session, table) for table in expression.args["tables"] if isinstance(table, exp.Table)]
-    this = expression.this.this if isinstance(expression.this, exp.Schema) else expression.this
+        targets = expression.args["tables"]
+    else:
+        targets = [expression.this.this if isinstance(expression.this, exp.Schema) else expression.this]
+    this = targets[0]
     if not isinstance(this, exp.Table):
         return []
     if kind == "SCHEMA":
         return [(name_of(this.args.get("catalog")) or session.database or "", name_of(this.args.get("db")), "")]
-    return [key_of(session, this)]
+    return [key_of(session, table) for table in targets]
 
 
 def _changes(expression: Expr) -> bool:

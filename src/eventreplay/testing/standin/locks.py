@@ -61,10 +61,11 @@ class TableLocks:
                 "57014",
             )
 
-    def held(self) -> dict[str, int]:
-        """Table -> transaction, for SHOW LOCKS."""
+    def report(self) -> list[tuple[str, int, str]]:
+        """Table, transaction and HOLDING or WAITING, for SHOW LOCKS."""
         with self._changed:
-            return dict(self._holders)
+            holding = [(table, holder, "HOLDING") for table, holder in self._holders.items()]
+            return holding + [(table, waiter, "WAITING") for waiter, table in self._waits.items()]
 
     def release(self, owner: int) -> None:
         """Let go of everything `owner` holds."""
