@@ -26,6 +26,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_S = 1.0
 KILL_S_MAX = 20.0
+QUIT_S_MAX = 2.0
 AT_END_S_MAX = 30.0
 ORDER_BYTES_MAX = 1 << 20
 
@@ -160,7 +161,7 @@ class Guard:
         ]
         for pid, number in asked:
             _send(pid, number)
-        until = time.monotonic() + KILL_S_MAX / 4
+        until = time.monotonic() + QUIT_S_MAX
         while any(pid not in self._status for pid, _ in asked) and time.monotonic() < until:
             signal.sigtimedwait({signal.SIGCHLD}, 0.1)
             self._reap()

@@ -29,6 +29,9 @@ from eventreplay.testing.services.ports import LOOPBACK, free_port
 IMAGE = "postgres:16.9"
 PACKAGE = "postgresql"
 USER = "postgres"
+PROBE_S = 2
+"""Somebody else on its port may accept and stay silent; it is asked again until it answers."""
+
 SETTINGS: Mapping[str, str] = {
     "max_prepared_transactions": "20",
     "wal_level": "logical",
@@ -179,6 +182,15 @@ class PostgresServer:
             return
         self._backend.guarded.close()
 
+    @property
+    def guarded(self) -> Guarded:
+        """Its processes, folder and output.
+
+        Raises:
+            NotOursError: somebody else started it.
+        """
+        return self._ours().guarded
+
     def __enter__(self) -> Self:
         return self
 
@@ -204,7 +216,7 @@ class PostgresServer:
         """Why SQL is not answered now, or None; without the driver's own text, which may quote the URL."""
         driver = _driver()
         try:
-            connection = driver.connect(self.url, connect_timeout=5)
+            connection = driver.connect(self.url, connect_timeout=PROBE_S)
         except driver.OperationalError as error:
             return "refused the password" if "authentication failed" in str(error) else "no connection"
         connection.close()

@@ -233,6 +233,15 @@ class RabbitServer:
             return
         self._node.guarded.close()
 
+    @property
+    def guarded(self) -> Guarded:
+        """Its processes, folder and output.
+
+        Raises:
+            NotOursError: somebody else started it.
+        """
+        return self._ours().guarded
+
     def __enter__(self) -> Self:
         return self
 

@@ -101,7 +101,7 @@ class S3Server:
         keys = Keys(parts.username or "testing", parts.password or "testing")
         server = cls(f"{parts.scheme}://{place}", keys, None)
         try:
-            server._boto().list_buckets()
+            server.store().list_buckets()
         except Exception as error:
             raise ServiceNotReadyError(
                 f"The S3 store that {finding.OVERRIDES['S3']} names does not list its buckets:"
@@ -134,7 +134,7 @@ class S3Server:
     def bucket(self) -> str:
         """Create an empty bucket; its name."""
         name = f"test-{secrets.token_hex(6)}"
-        self._boto().create_bucket(Bucket=name)
+        self.store().create_bucket(Bucket=name)
         self._buckets.append(name)
         return name
 
@@ -180,13 +180,22 @@ class S3Server:
         """End the store; an override's store keeps running, our buckets go."""
         if self._guarded is None:
             for name in self._buckets:
-                empty_bucket(self._boto(), name)
+                empty_bucket(self.store(), name)
             self._buckets.clear()
         if self._client is not None:
             self._client.close()
             self._client = None
         if self._guarded is not None:
             self._guarded.close()
+
+    @property
+    def guarded(self) -> Guarded:
+        """Its processes, folder and output.
+
+        Raises:
+            NotOursError: somebody else started it.
+        """
+        return self._ours()
 
     def __enter__(self) -> Self:
         return self
@@ -204,7 +213,8 @@ class S3Server:
             )
         return self._guarded
 
-    def _boto(self) -> Any:
+    def store(self) -> Any:
+        """boto3's client of the store, closed with the server."""
         if self._client is None:
             self._client = client(self.endpoint, Keys(self.access_key, self.secret_key))
         return self._client

@@ -209,6 +209,15 @@ class StandInServer:
             return
         self._guarded.close()
 
+    @property
+    def guarded(self) -> Guarded:
+        """Its processes, folder and output.
+
+        Raises:
+            NotOursError: somebody else started it.
+        """
+        return self._ours()
+
     def __enter__(self) -> Self:
         return self
 
