@@ -7,16 +7,17 @@ kills the process, the next run goes on behind the last commit and nothing is lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from attrs import define, field, frozen
+import pyarrow.compute as pc
+from attrs import define, evolve, field, frozen
 
 from eventreplay.admission import AdmissionLimits
 from eventreplay.cutting import Piece, cut
-from eventreplay.errors import ConfigError, EpochError, LogError
+from eventreplay.errors import ConfigError, EpochError, LateEventError, LogError
 from eventreplay.event import Checkpoint, Position
-from eventreplay.interfaces import Source
+from eventreplay.interfaces import Gaps, Source, SupportsGaps
 from eventreplay.log import EncodedSegment, Log, PartitionWriter, encode_events, encode_rejects
 from eventreplay.parallel import ordered
 
@@ -118,16 +119,108 @@ def capture(
     epoch = source.epoch()
     same_source(known, source.name, epoch)
     receipt.position = None if known is None else known.position
+    if isinstance(source, SupportsGaps):
+        source.resume(None if known is None else Position(known.position))
     safe = source.head()
     end = safe if upto is None or safe is None else min(int(safe), int(upto))
-    if end is None or (known is not None and known.position >= end):
-        return receipt
-    with log.writer(partition, segment_positions=options.segment_positions) as writer:
-        same_source(writer.checkpoint, source.name, epoch)
-        after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
-        if after is None or after < end:
-            _run(source, writer, epoch, after, Position(end), options, receipt, progress)
+    if end is not None and (known is None or known.position < end):
+        with log.writer(partition, segment_positions=options.segment_positions) as writer:
+            same_source(writer.checkpoint, source.name, epoch)
+            after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
+            if after is None or after < end:
+                _enter_gaps(source, log, partition, after, end)
+                _run(source, writer, epoch, after, Position(end), options, receipt, progress)
+    _look_for_late(source, log, partition)
     return receipt
+
+
+def _enter_gaps(source: Source, log: Log, partition: str, after: int | None, end: int) -> None:
+    """Write down what is taken for dead, before anything is committed beyond it.
+
+    What another run has committed since the source was told where to begin is that run's to answer for.
+    """
+    if isinstance(source, SupportsGaps):
+        begun = -1 if after is None else after
+        found = (_clipped(each, begun, end) for each in source.gaps())
+        log.gaps(partition).enter(each for each in found if len(each.first))
+
+
+def _clipped(gaps: Gaps, after: int, end: int) -> Gaps:
+    """The part of `gaps` in (after, end]."""
+    inside = pc.and_(pc.less_equal(gaps.first, end), pc.greater(gaps.last, after))
+    return evolve(
+        gaps,
+        after=max(gaps.after, after),
+        upto=min(gaps.upto, end),
+        first=pc.max_element_wise(gaps.first.filter(inside), after + 1),
+        last=pc.min_element_wise(gaps.last.filter(inside), end),
+    )
+
+
+def _look_for_late(source: Source, log: Log, partition: str) -> None:
+    """Raise for events that appeared where none could; all others are committed by then."""
+    if not isinstance(source, SupportsGaps):
+        return
+    found = source.late(_open_gaps(log, partition))
+    if found:
+        positions = _ranges(found)
+        raise LateEventError(
+            f"Events appeared at positions of {source.name} proven dead: {', '.join(positions[:20])}.",
+            hint="Somebody chose their ids, or kept them. Capture exactly these into a partition of its own "
+            f"(`capture_late`, or -o positions={','.join(positions[:20])}), and find out who writes so.",
+            partition=partition,
+            positions=positions,
+        )
+
+
+def _open_gaps(log: Log, partition: str) -> Iterator[Gaps]:
+    """Read from the store only when the source begins to look."""
+    yield from log.gaps(partition).open()
+
+
+def capture_late(
+    source: Source, log: Log, partition: str, positions: Sequence[str], *, into: str
+) -> CaptureReceipt:
+    """Repair: capture late events into partition `into`, then end the alarm of `partition` for them.
+
+    Args:
+        source: one that yields exactly these positions and no others.
+        log: where both partitions are.
+        partition: the one whose capture raised `LateEventError`.
+        positions: as that error's field has them: `17`, `19-21`.
+        into: a partition of its own for these.
+
+    Raises:
+        LogError: the source yielded another number of events; the alarm stays.
+    """
+    ranges = [
+        (int(first), int(last or first)) for first, _, last in (text.partition("-") for text in positions)
+    ]
+    receipt = capture(source, log, into)
+    wanted = sum(last - first + 1 for first, last in ranges)
+    head = log.reader(into).head()
+    held = 0 if head is None else head.next_offset + head.next_quarantine_offset
+    if held != wanted:
+        raise LogError(
+            f"{wanted} late events were to be captured into {into}, which holds {held}.",
+            hint="Give a source of exactly these positions, and a partition that holds nothing else.",
+            wanted=wanted,
+            held=held,
+        )
+    for first, last in ranges:
+        log.gaps(partition).settle(first, last, into=into)
+    return receipt
+
+
+def _ranges(positions: Sequence[int]) -> list[str]:
+    """Ascending positions as `17` and `19-21`."""
+    runs: list[list[int]] = []
+    for position in positions:
+        if runs and runs[-1][1] == position - 1:
+            runs[-1][1] = position
+        else:
+            runs.append([position, position])
+    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
 
 
 def _run(

@@ -78,6 +78,15 @@ class EpochError(SourceError):
     """
 
 
+class LateEventError(SourceError):
+    """An event appeared at a position that was proven dead: somebody broke what the proof rests on.
+
+    Everything else was captured and committed. Fields: `partition`, `positions` (as `17` and `19-21`).
+    """
+
+    exit_code = 3
+
+
 class CodecError(EventReplayError):
     """A codec cannot be built (a descriptor is missing, an option contradicts a field's type)."""
 

@@ -8,7 +8,7 @@ Inherit the suites in `eventreplay.testing`: they call your class as the verbs w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -52,6 +52,40 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release connections and files. Idempotent; called even after an error."""
+
+
+@frozen(kw_only=True)
+class Gaps:
+    """Positions in (after, upto] that will never hold an event, and why that is known.
+
+    Attributes:
+        first: first position of each run of them, int64, ascending.
+        last: last position of each run, inclusive, aligned with `first`.
+        evidence: what it rests on, in the source's own terms.
+    """
+
+    after: int
+    upto: int
+    first: pa.Array
+    last: pa.Array
+    evidence: Mapping[str, str]
+
+
+@runtime_checkable
+class SupportsGaps(Protocol):
+    """A source whose positions have holes that it must prove dead before `head` passes them.
+
+    `capture` calls `resume`, `head`, then `gaps`, and writes those down before it commits past them.
+    """
+
+    def resume(self, after: Position | None) -> None:
+        """Everything at or below `after` is in the log; `head` looks for holes above it."""
+
+    def gaps(self) -> Sequence[Gaps]:
+        """What `head` found dead above the position of `resume`, ascending."""
+
+    def late(self, gaps: Iterable[Gaps]) -> Sequence[int]:
+        """Positions of these gaps that exist after all. May look now and then only."""
 
 
 @frozen(kw_only=True)
