@@ -24,6 +24,7 @@ def test_before_the_first_replay_everything_is_left(run: Run, log: Path) -> None
         "position": None,
         "lag_commits": 2,
         "lag_rows": 4,
+        "gaps": 0,
         "updated_at": None,
     }
     assert not (log.parent / "w.duckdb").exists()

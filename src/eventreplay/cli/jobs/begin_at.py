@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from eventreplay.batch import Batch
 from eventreplay.event import Position
-from eventreplay.interfaces import Source
+from eventreplay.interfaces import Gaps, Source, SupportsGaps
 
 
 class _From:
@@ -41,6 +41,23 @@ class _From:
         self._source.close()
 
 
+class _FromWithGaps(_From):
+    """The same of a source that proves its holes dead: what lies below `first` is none of this partition."""
+
+    def resume(self, after: Position | None) -> None:
+        if self._first > 0 and (after is None or after < self._first - 1):
+            after = Position(self._first - 1)
+        self._source.resume(after)
+
+    def gaps(self) -> Sequence[Gaps]:
+        found: Sequence[Gaps] = self._source.gaps()
+        return found
+
+    def late(self, gaps: Iterable[Gaps]) -> Sequence[int]:
+        found: Sequence[int] = self._source.late(gaps)
+        return found
+
+
 def begin_at(source: Source, first: int) -> Source:
     """`source` from position `first` on."""
-    return _From(source, first)
+    return (_FromWithGaps if isinstance(source, SupportsGaps) else _From)(source, first)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from eventreplay.cli.jobs import assembly, quarantine
 from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
 from eventreplay.errors import ConfigError
-from eventreplay.log import PartitionReader
+from eventreplay.log import Log, PartitionReader
 from eventreplay.sinks.duckdb_tables import connect, driver_errors
 
 UP_TO_DATE, BEHIND, ANOTHER_LOG = "up to date", "behind", "another log"
@@ -23,21 +25,34 @@ def run(
     log = assembly.existing_log(settings.log_url, config)
     checkpoints, reasons = _warehouse(settings.sink_url)
     partitions = [
-        lag(log.reader(name), checkpoints.get(f"{settings.replay_id}/{name}")) for name in log.partitions()
+        {
+            **lag(log.reader(name), checkpoints.get(f"{settings.replay_id}/{name}")),
+            "gaps": dead_positions(log, name),
+        }
+        for name in log.partitions()
     ]
     quarantined = sum(reason["count"] for reason in reasons)
     if as_json:
         facts = {"log": log.url, "replay_id": settings.replay_id, "partitions": partitions}
         print_json({**facts, "quarantined": quarantined, "reasons": reasons})
     else:
-        columns = ("partition", "state", "commits", "loaded", "lag, commits", "lag, rows", "loaded at")
+        columns = (
+            "partition",
+            "state",
+            "commits",
+            "loaded",
+            "lag, commits",
+            "lag, rows",
+            "gaps",
+            "loaded at",
+        )
         rows = [tuple(part[name] for name in _SHOWN) for part in partitions]
-        print_table(f"Log {log.url}, replay {settings.replay_id}", columns, rows, right=(2, 3, 4, 5))
+        print_table(f"Log {log.url}, replay {settings.replay_id}", columns, rows, right=(2, 3, 4, 5, 6))
         print_line(f"{quarantined:,} quarantined; see `eventreplay quarantine ls`.")
     return FAILED if any(part["state"] == ANOTHER_LOG for part in partitions) else 0
 
 
-_SHOWN = ("partition", "state", "commits", "position", "lag_commits", "lag_rows", "updated_at")
+_SHOWN = ("partition", "state", "commits", "position", "lag_commits", "lag_rows", "gaps", "updated_at")
 
 
 def lag(reader: PartitionReader, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
@@ -64,6 +79,14 @@ def lag(reader: PartitionReader, checkpoint: dict[str, Any] | None) -> dict[str,
     behind = commits - reached.number
     left = rows - reached.next_offset - reached.next_quarantine_offset
     return {**facts, "state": BEHIND if behind else UP_TO_DATE, "lag_commits": behind, "lag_rows": left}
+
+
+def dead_positions(log: Log, partition: str) -> int:
+    """How many positions of its journal were proven dead: ids that were taken and never committed."""
+    return sum(
+        int(pc.sum(pc.subtract(each.last, each.first)).as_py() or 0) + len(each.first)
+        for each in log.gaps(partition).open()
+    )
 
 
 def _warehouse(sink_url: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
