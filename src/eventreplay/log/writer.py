@@ -77,6 +77,7 @@ class PartitionWriter:
         self._unknown = False
         self._spent = False
         self._closed = False
+        self._staged: set[str] = set()
         self.partition = partition
         self.segment_bytes_max = segment_bytes_max
         begin(storage)
@@ -105,6 +106,21 @@ class PartitionWriter:
         """`log_offset` of the next quarantined record."""
         return 0 if self._head is None else self._head.next_quarantine_offset
 
+    def stage(self, events: Iterable[EncodedSegment], rejects: Iterable[EncodedSegment]) -> None:
+        """Put segments under their names ahead of the commit that will name them, which then need not.
+
+        Any thread may call, also while another one commits: to a store far away, uploads then run beside
+        commits. No reader sees it. What is never committed is an orphan. Hold few ahead.
+
+        Raises:
+            LogUnavailableError: the store failed; commit them all the same, or stage them again.
+        """
+        for kind, segments in ((layout.EVENTS, events), (layout.QUARANTINE, rejects)):
+            for segment in segments:
+                key = layout.segment_folder(kind, self.partition) + segment.ref.key
+                self._put(key, segment.data)
+                self._staged.add(key)
+
     def commit(
         self, events: Sequence[EncodedSegment], rejects: Sequence[EncodedSegment], checkpoint: Checkpoint
     ) -> Commit:
@@ -130,9 +146,9 @@ class PartitionWriter:
             self._claim_next(key, claim)
         try:
             for ref, segment in zip(commit.segments, events, strict=True):
-                self._put(ref.key, segment.data)
+                self._put_unless_staged(ref.key, segment.data)
             for ref, segment in zip(commit.quarantine, rejects, strict=True):
-                self._put(ref.key, segment.data)
+                self._put_unless_staged(ref.key, segment.data)
         except LogUnavailableError:
             # A takeover sweeps our staging files; say that, not that the store is flaky.
             found = self._storage.get(key)
@@ -142,6 +158,7 @@ class PartitionWriter:
         self._put_commit(key, claim, data)
         self._head = parse_commit(key, data)
         self._claimed = self._unknown = False
+        self._staged.difference_update(ref.key for ref in (*commit.segments, *commit.quarantine))
         return self._head
 
     def close(self) -> None:
@@ -204,6 +221,10 @@ class PartitionWriter:
             if found != claim:
                 self._fence(found)
         self._claimed = True
+
+    def _put_unless_staged(self, key: str, data: memoryview) -> None:
+        if key not in self._staged:  # gc deletes nothing at or above the head, so it still stands
+            self._put(key, data)
 
     def _put(self, key: str, data: memoryview) -> None:
         if self._storage.put_new(key, data):
