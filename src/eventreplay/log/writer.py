@@ -113,12 +113,11 @@ class PartitionWriter:
         commits. No reader sees it. What is never committed is an orphan. Hold few ahead.
 
         Raises:
-            LogUnavailableError: the store failed; commit them all the same, or stage them again.
+            LogUnavailableError: the store failed; commit them all the same.
         """
         for kind, segments in ((layout.EVENTS, events), (layout.QUARANTINE, rejects)):
             for segment in segments:
-                key = layout.segment_folder(kind, self.partition) + segment.ref.key
-                self._put(key, segment.data)
+                self._put(key := layout.segment_folder(kind, self.partition) + segment.ref.key, segment.data)
                 self._staged.add(key)
 
     def commit(
