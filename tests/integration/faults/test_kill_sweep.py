@@ -95,8 +95,8 @@ def test_a_second_kill_falls_into_the_recovery(folder: Path) -> None:
     made, recovery = sweep("carefully", folder), sweep("carefully", folder)
     seen = []
     for first, second in made.twice(recovery, before=lambda _: empty(folder), every=2, every_second=2):
-        assert first.killed
-        assert second.killed
+        assert first.reached
+        assert second.reached
         assert number(folder) is None
         seen.append((first.point.number, second.point.number))
     assert seen == [(a, b) for a in (1, 3, 5) for b in (1, 3, 5)]

@@ -60,7 +60,7 @@ def test_an_override_of_s3_is_used_and_left_alone(
     with S3Server.find() as found:
         bucket = found.bucket()
         assert found.endpoint == s3_server.endpoint
-        assert found.environment()["AWS_SECRET_ACCESS_KEY"] == "secret"
+        assert found.environment()["AWS_ACCESS_KEY_ID"] == "key"
         with pytest.raises(NotOursError):
             found.kill()
     with S3Server.find() as found, pytest.raises(Exception, match="NoSuchBucket"):

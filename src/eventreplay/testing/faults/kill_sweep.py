@@ -11,9 +11,9 @@ kernel does what was asked. What must hold after each death is the caller's to c
         assert what_is_left() == what_an_undisturbed_run_leaves
 
 strace counts each kind of call apart and each thread apart: a point is (kind, how many of that kind its
-thread had made). A program whose threads race does not make its calls in the same order twice; its points are found
-again by their numbers, and a run that did not reach its point says so (`reached`). Make such a program
-deterministic, or check that most points were reached.
+thread had made). A program whose threads race does not make its calls in the same order twice; its points
+are found again by their numbers, and a run that did not reach its point says so (`reached`). Make such a
+program deterministic, or check that most points were reached.
 """
 
 from __future__ import annotations
@@ -244,8 +244,6 @@ class KillSweep:
                 str(output),
                 "-e",
                 f"trace={kinds}",
-                "-e",
-                "signal=none",
                 *more,
             ]
             done = subprocess.run(
