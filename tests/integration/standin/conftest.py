@@ -11,6 +11,7 @@ import pytest
 from eventreplay.testing.services import StandInServer
 from tests.integration.standin.client import Client
 
+
 @pytest.fixture(autouse=True, scope="module")
 def no_clouds() -> Iterator[None]:
     """The connector would ask the metadata services of three clouds where it runs."""
@@ -46,7 +47,7 @@ def control(snowflake_standin: StandInServer) -> Iterator[Callable[..., dict[str
     def call(method: str, **order: Any) -> dict[str, Any]:
         url = f"http://{snowflake_standin.host}:{snowflake_standin.port}/standin/control"
         body = json.dumps(order).encode() if order else None
-        with urllib.request.urlopen(urllib.request.Request(url, data=body, method=method)) as reply:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, method=method)) as reply:
             held: dict[str, Any] = json.load(reply)
             return held
 

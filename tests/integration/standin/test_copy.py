@@ -15,7 +15,8 @@ Put = Callable[..., None]
 
 
 def test_a_transformation_casts_and_names_its_file_and_row(client: Client, staged: Put) -> None:
-    """COPY and docs.snowflake.com/en/user-guide/querying-metadata: $1:c::t, METADATA$FILENAME, rows from 1."""
+    """COPY and docs.snowflake.com/en/user-guide/querying-metadata: $1:c::t, METADATA$FILENAME, rows from
+    1."""
     at = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
     staged(
         "a.parquet",
@@ -43,7 +44,8 @@ def test_a_transformation_casts_and_names_its_file_and_row(client: Client, stage
 
 
 def test_binary_is_text_unless_said_otherwise(client: Client, staged: Put) -> None:
-    """COPY, BINARY_AS_TEXT = TRUE (default): binary columns are read as UTF-8 text, so bytes do not arrive as bytes."""
+    """COPY, BINARY_AS_TEXT = TRUE (default): binary columns are read as UTF-8 text, so bytes do not arrive
+    as bytes."""
     staged("a.parquet", {"b": [b"\x00\xff"]})
     client.run("CREATE TABLE t (b BINARY)")
     client.error(f"COPY INTO t FROM @files/in {MATCH}")
@@ -66,7 +68,8 @@ def test_columns_are_matched_by_name(client: Client, staged: Put) -> None:
 
 
 def test_a_file_is_loaded_once_unless_forced_changed_or_forgotten(client: Client, staged: Put) -> None:
-    """COPY, FORCE = FALSE and load metadata (64 days): the same file is skipped, another content is loaded."""
+    """COPY, FORCE = FALSE and load metadata (64 days): the same file is skipped, another content is
+    loaded."""
     staged("a.parquet", {"n": [1]})
     client.run("CREATE TABLE t (n NUMBER)")
     copy = f"COPY INTO t FROM @files/in FILES = ('a.parquet') {MATCH}"
@@ -82,7 +85,8 @@ def test_a_file_is_loaded_once_unless_forced_changed_or_forgotten(client: Client
 
 
 def test_a_rolled_back_load_is_no_load(client: Client, staged: Put) -> None:
-    """docs.snowflake.com/en/sql-reference/transactions: COPY is DML; its rows and its metadata are undone together."""
+    """docs.snowflake.com/en/sql-reference/transactions: COPY is DML; its rows and its metadata are undone
+    together."""
     staged("a.parquet", {"n": [1]})
     client.run("CREATE TABLE t (n NUMBER)", "BEGIN", f"COPY INTO t FROM @files/in {MATCH} PURGE = TRUE")
     assert client.one("SELECT COUNT(*) FROM t") == 1
@@ -100,12 +104,16 @@ def test_one_bad_file_stops_them_all(client: Client, staged: Put) -> None:
     client.run("CREATE TABLE t (n NUMBER)")
     assert client.error(f"COPY INTO t FROM @files/in {MATCH}").errno == 100038
     assert client.one("SELECT COUNT(*) FROM t") == 0
-    assert client.error(f"COPY INTO t FROM @files/in FILES = ('a.parquet', 'c.parquet') {MATCH}").errno == 91016
+    assert (
+        client.error(f"COPY INTO t FROM @files/in FILES = ('a.parquet', 'c.parquet') {MATCH}").errno == 91016
+    )
     assert client.one("SELECT COUNT(*) FROM t") == 0
     assert client.rows(f"COPY INTO t FROM @files/in PATTERN = '.*a[.]parquet' {MATCH}")[0][1] == "LOADED"
 
 
-@pytest.mark.parametrize("option", ["ON_ERROR = CONTINUE", "ON_ERROR = 'SKIP_FILE_3'", "VALIDATION_MODE = RETURN_ERRORS"])
+@pytest.mark.parametrize(
+    "option", ["ON_ERROR = CONTINUE", "ON_ERROR = 'SKIP_FILE_3'", "VALIDATION_MODE = RETURN_ERRORS"]
+)
 def test_options_that_are_not_offered_are_refused(client: Client, staged: Put, option: str) -> None:
     """They would load part of a file: the stand-in says so instead of guessing."""
     staged("a.parquet", {"n": [1]})

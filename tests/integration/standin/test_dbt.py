@@ -34,16 +34,23 @@ def dbt(project: Path, server: StandInServer, database: str, *arguments: str, **
 def test_a_project_builds_twice(
     client: Client, snowflake_standin: StandInServer, snowflake_database: dict[str, Any], tmp_path: Path
 ) -> None:
-    """docs.getdbt.com/reference/resource-configs/snowflake-configs: seed, view, table with contract, incremental by
+    """docs.getdbt.com/reference/resource-configs/snowflake-configs: seed, view, table with contract,
+    incremental by
     merge and by delete+insert, microbatch, snapshot, data tests, unit test, persist_docs, query_tag: twice."""
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     database = snowflake_database["database"]
     dbt(project, snowflake_standin, database, "build", *BATCHES, "--profiles-dir", ".")
-    assert [str(value) for value in client.rows("SELECT * FROM trial.totals")[0]] == ["3", "6.683333333", "2.227777777667"]
+    assert [str(value) for value in client.rows("SELECT * FROM trial.totals")[0]] == [
+        "3",
+        "6.683333333",
+        "2.227777777667",
+    ]
     seed = project / "seeds" / "prices.csv"
     seed.write_text(seed.read_text().replace("C,3.333333333", "C,4.5"))
-    dbt(project, snowflake_standin, database, "build", *BATCHES, "--profiles-dir", ".", "--vars", "{round: 2}")
+    dbt(
+        project, snowflake_standin, database, "build", *BATCHES, "--profiles-dir", ".", "--vars", "{round: 2}"
+    )
     assert client.rows("SELECT sku, price::VARCHAR, round FROM trial.merged ORDER BY sku") == [
         ("A", "1.100000000", 1), ("B", "2.250000000", 1), ("C", "4.500000000", 2),
     ]  # fmt: skip
@@ -57,5 +64,7 @@ def test_a_project_builds_twice(
         "AND database_name = CURRENT_DATABASE()"
     )
     assert tagged > 0
-    comments = client.rows("SELECT comment FROM information_schema.columns WHERE table_name = 'VIEWS' AND column_name = 'SKU'")
+    comments = client.rows(
+        "SELECT comment FROM information_schema.columns WHERE table_name = 'VIEWS' AND column_name = 'SKU'"
+    )
     assert comments == [("stock keeping unit",)]

@@ -14,7 +14,8 @@ Open = Callable[..., Client]
 
 
 def test_a_request_sent_again_runs_once(client: Client, control: Control) -> None:
-    """The connector sends a lost query again with the same requestId; Snowflake answers with the first's result."""
+    """The connector sends a lost query again with the same requestId; Snowflake answers with the first's
+    result."""
     client.run("CREATE TABLE t (n NUMBER)")
     control("POST", kind="cut", match="^INSERT INTO t", times=2)
     assert client.rows("INSERT INTO t VALUES (1)") == [(1,)]
@@ -63,7 +64,8 @@ def test_only_the_chosen_statement_is_struck(client: Client, control: Control) -
 
 
 def test_a_statement_is_cancelled(connect: Open) -> None:
-    """docs.snowflake.com/en/sql-reference/parameters#statement-timeout-in-seconds: a query ends with 604 or 630."""
+    """docs.snowflake.com/en/sql-reference/parameters#statement-timeout-in-seconds: a query ends with 604
+    or 630."""
     client = connect()
     client.run("ALTER SESSION SET STATEMENT_TIMEOUT_IN_SECONDS = 1")
     slow = "SELECT COUNT(*) FROM range(1000000000) a, range(1000) b WHERE a.range + b.range < 0"
@@ -97,7 +99,9 @@ def test_one_request_id_at_the_same_time_runs_once(client: Client, control: Cont
     def insert() -> Any:
         barrier.wait(10)
         with client.connection.cursor() as cursor:
-            return cursor.execute("INSERT INTO t VALUES (1)", _statement_params={"requestId": request}).fetchall()
+            return cursor.execute(
+                "INSERT INTO t VALUES (1)", _statement_params={"requestId": request}
+            ).fetchall()
 
     with ThreadPoolExecutor(2) as pool:
         results = [pool.submit(insert) for _ in range(2)]

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from tests.integration.standin.client import Client
 
 LOCKS = "docs.snowflake.com/en/sql-reference/transactions, Resource locking"
@@ -19,12 +20,15 @@ def _until_waiting(watcher: Client) -> None:
     """Until a statement in this database waits for a lock."""
     database = watcher.one("SELECT CURRENT_DATABASE()")
     until = time.monotonic() + 10
-    while not any(row[0].startswith(f"{database}.") and row[3] == "WAITING" for row in watcher.rows("SHOW LOCKS")):
+    while not any(
+        row[0].startswith(f"{database}.") and row[3] == "WAITING" for row in watcher.rows("SHOW LOCKS")
+    ):
         assert time.monotonic() < until
 
 
 def test_a_second_update_waits_and_then_sees_the_first(two: tuple[Client, Client]) -> None:
-    """LOCKS: UPDATE blocks other UPDATEs until commit; the compare-and-set of the second then finds nothing."""
+    """LOCKS: UPDATE blocks other UPDATEs until commit; the compare-and-set of the second then finds
+    nothing."""
     one, other = two
     one.run("BEGIN", "INSERT INTO r VALUES (1)")
     other.run("BEGIN", "INSERT INTO r VALUES (2)")
@@ -52,11 +56,17 @@ def test_inserts_wait_for_nobody(two: tuple[Client, Client]) -> None:
 
 
 def test_a_wait_ends_with_lock_timeout(two: tuple[Client, Client]) -> None:
-    """docs.snowflake.com/en/sql-reference/parameters#lock-timeout: the waiting statement is aborted with an error."""
+    """docs.snowflake.com/en/sql-reference/parameters#lock-timeout: the waiting statement is aborted with
+    an error."""
     one, other = two
     one.run("BEGIN", "DELETE FROM c")
     other.run("ALTER SESSION SET LOCK_TIMEOUT = 1", "BEGIN", "INSERT INTO r VALUES (7)")
-    assert other.error("MERGE INTO c USING (SELECT 1 AS k) q ON c.k = q.k WHEN MATCHED THEN UPDATE SET v = 3").errno == 625
+    assert (
+        other.error(
+            "MERGE INTO c USING (SELECT 1 AS k) q ON c.k = q.k WHEN MATCHED THEN UPDATE SET v = 3"
+        ).errno
+        == 625
+    )
     one.run("ROLLBACK")
     other.run("COMMIT")
     assert other.rows("SELECT n FROM r") == [(7,)]

@@ -26,10 +26,13 @@ def test_a_wrong_password_is_refused(connect: Open) -> None:
 
 
 def test_a_key_pair_is_verified(connect: Open, client: Client) -> None:
-    """docs.snowflake.com/en/user-guide/key-pair-auth: the JWT is signed by the key whose public half is registered."""
+    """docs.snowflake.com/en/user-guide/key-pair-auth: the JWT is signed by the key whose public half is
+    registered."""
     keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
     private = [key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()) for key in keys]
-    public = base64.b64encode(keys[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    public = base64.b64encode(
+        keys[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
     name = f"KEYED_{client.one('SELECT CURRENT_DATABASE()')}"
     client.run(f"CREATE USER {name} RSA_PUBLIC_KEY = '{public.decode()}'")
     arguments = {"user": name, "password": None, "role": "PUBLIC", "authenticator": "SNOWFLAKE_JWT"}
@@ -42,8 +45,11 @@ def test_an_unknown_oauth_token_is_refused(connect: Open) -> None:
     assert "Invalid OAuth access token" in str(_refused(connect, authenticator="oauth", token="made-up"))  # noqa: S106
 
 
-def test_an_expired_session_is_renewed_with_its_transaction(client: Client, control: Callable[..., Any]) -> None:
-    """docs.snowflake.com/en/user-guide/session-policies: the master token renews the session; nothing in it is lost."""
+def test_an_expired_session_is_renewed_with_its_transaction(
+    client: Client, control: Callable[..., Any]
+) -> None:
+    """docs.snowflake.com/en/user-guide/session-policies: the master token renews the session; nothing in
+    it is lost."""
     client.run("CREATE TABLE t (n NUMBER)", "BEGIN", "INSERT INTO t VALUES (1)")
     assert control("POST", kind="expire_tokens")["sessions"] > 0
     client.run("COMMIT")

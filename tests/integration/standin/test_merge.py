@@ -4,7 +4,8 @@ MERGE = "docs.snowflake.com/en/sql-reference/sql/merge"
 
 
 def test_several_source_rows_for_one_target_row_are_an_error(client: Client) -> None:
-    """MERGE, ERROR_ON_NONDETERMINISTIC_MERGE = TRUE (default): 100090, and nothing is changed; fakesnow takes one."""
+    """MERGE, ERROR_ON_NONDETERMINISTIC_MERGE = TRUE (default): 100090, and nothing is changed; fakesnow
+    takes one."""
     client.run("CREATE TABLE t (k NUMBER, v NUMBER)", "INSERT INTO t VALUES (1, 0)")
     twice = "(SELECT 1 AS k, 1 AS v UNION ALL SELECT 1, 2 UNION ALL SELECT 5, 5) s"
     for action in ("UPDATE SET v = s.v", "DELETE"):

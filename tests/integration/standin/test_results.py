@@ -4,7 +4,8 @@ from tests.integration.standin.client import Client
 
 
 def test_null_is_null_in_every_type(client: Client) -> None:
-    """docs.snowflake.com/en/developer-guide/python-connector/python-connector-api: NULL is None; fakesnow: 1970."""
+    """docs.snowflake.com/en/developer-guide/python-connector/python-connector-api: NULL is None; fakesnow:
+    1970."""
     client.run(
         "CREATE TABLE t (n NUMBER, d NUMBER(38,9), s VARCHAR, b BINARY, f FLOAT, o BOOLEAN, j VARIANT, "
         "a TIMESTAMP_NTZ, z TIMESTAMP_TZ, l TIMESTAMP_LTZ, y DATE, i TIME)",
@@ -14,7 +15,8 @@ def test_null_is_null_in_every_type(client: Client) -> None:
 
 
 def test_times_keep_their_microseconds_before_and_after_1970(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/data-types-datetime: timestamps keep up to nine decimals of a second."""
+    """docs.snowflake.com/en/sql-reference/data-types-datetime: timestamps keep up to nine decimals of a
+    second."""
     client.run(
         "CREATE TABLE t (a TIMESTAMP_NTZ, z TIMESTAMP_TZ)",
         "INSERT INTO t VALUES ('1969-12-31 23:59:59.999999', '2026-01-02 03:04:05.000001+00:00')",
@@ -25,10 +27,15 @@ def test_times_keep_their_microseconds_before_and_after_1970(client: Client) -> 
 
 
 def test_values_bound_and_arrays_bound(client: Client) -> None:
-    """docs.snowflake.com/en/developer-guide/python-connector/python-connector-example: binding, batch inserts."""
+    """docs.snowflake.com/en/developer-guide/python-connector/python-connector-example: binding, batch
+    inserts."""
     client.run("CREATE TABLE t (n NUMBER, s VARCHAR, b BINARY)")
     with client.connection.cursor() as cursor:
         cursor.executemany("INSERT INTO t (n, s) VALUES (%s, %s)", [(1, "o'ne"), (2, None)])
         assert cursor.rowcount == 2
         cursor.execute("INSERT INTO t VALUES (%s, %s, %s)", (3, "three", b"\x00\xff"))
-    assert client.rows("SELECT n, s, b FROM t ORDER BY n") == [(1, "o'ne", None), (2, None, None), (3, "three", b"\x00\xff")]
+    assert client.rows("SELECT n, s, b FROM t ORDER BY n") == [
+        (1, "o'ne", None),
+        (2, None, None),
+        (3, "three", b"\x00\xff"),
+    ]

@@ -31,13 +31,16 @@ def _loader(connect: Open, role: str) -> Client:
 
 
 def test_what_was_not_granted_does_not_exist(admin: Client, connect: Open, role: str) -> None:
-    """docs.snowflake.com/en/user-guide/security-access-control-privileges: USAGE above, a privilege on the object."""
+    """docs.snowflake.com/en/user-guide/security-access-control-privileges: USAGE above, a privilege on the
+    object."""
     database = admin.one("SELECT CURRENT_DATABASE()")
     loader = _loader(connect, role)
     assert loader.one("SELECT CURRENT_ROLE()") == role
     insert = f"INSERT INTO {database}.raw.t VALUES (1)"
     assert loader.error(insert).errno == 2003
-    admin.run(f"GRANT USAGE ON DATABASE {database} TO ROLE {role}", f"GRANT USAGE ON SCHEMA raw TO ROLE {role}")
+    admin.run(
+        f"GRANT USAGE ON DATABASE {database} TO ROLE {role}", f"GRANT USAGE ON SCHEMA raw TO ROLE {role}"
+    )
     assert loader.error(insert).errno == 2003
     admin.run(f"GRANT SELECT ON TABLE raw.t TO ROLE {role}")
     error = loader.error(insert)
@@ -70,7 +73,8 @@ def test_stages_need_their_own_privileges(admin: Client, connect: Open, role: st
 
 
 def test_copy_needs_insert_and_the_stage(admin: Client, connect: Open, role: str) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/copy-into-table, access control: INSERT on the table, READ on the stage."""
+    """docs.snowflake.com/en/sql-reference/sql/copy-into-table, access control: INSERT on the table, READ
+    on the stage."""
     database = admin.one("SELECT CURRENT_DATABASE()")
     admin.run(
         f"GRANT USAGE ON DATABASE {database} TO ROLE {role}", f"GRANT USAGE ON ALL SCHEMAS IN DATABASE {database} "
@@ -88,7 +92,8 @@ def test_copy_needs_insert_and_the_stage(admin: Client, connect: Open, role: str
 
 
 def test_roles_are_switched_and_inherited(admin: Client, connect: Open, role: str) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/use-role: only roles granted to the user; privileges are inherited."""
+    """docs.snowflake.com/en/sql-reference/sql/use-role: only roles granted to the user; privileges are
+    inherited."""
     loader = _loader(connect, role)
     assert loader.error("USE ROLE ACCOUNTADMIN").sqlstate == "42501"
     assert loader.error(f"CREATE ROLE another_{role}").errno == 3001
@@ -105,6 +110,7 @@ def test_roles_are_switched_and_inherited(admin: Client, connect: Open, role: st
 
 
 def test_account_objects_are_accepted(admin: Client, role: str) -> None:
+   
     """docs.snowflake.com/en/sql-reference/sql/create-{warehouse,resource-monitor,storage-integration,file-format}."""
     admin.run(
         f"CREATE WAREHOUSE IF NOT EXISTS wh_{role} WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60 INITIALLY_SUSPENDED = TRUE",

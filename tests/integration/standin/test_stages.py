@@ -34,7 +34,8 @@ def test_put_list_get_and_remove(client: Client, tmp_path: Path) -> None:
 def test_an_external_stage_lists_loads_and_purges(
     connect: Callable[..., Client], s3_server: S3Server, s3_bucket: str, tmp_path: Path
 ) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/create-stage: URL, CREDENTIALS, ENDPOINT; file names under the URL."""
+    """docs.snowflake.com/en/sql-reference/sql/create-stage: URL, CREDENTIALS, ENDPOINT; file names under
+    the URL."""
     pq.write_table(pa.table({"n": [1, 2]}), tmp_path / "a.parquet")
     place = s3_server.environment()
     boto3.client("s3").upload_file(str(tmp_path / "a.parquet"), s3_bucket, "raw/in/a.parquet")
@@ -54,6 +55,8 @@ def test_an_external_stage_lists_loads_and_purges(
 
 def test_the_secret_of_a_stage_is_not_shown(client: Client) -> None:
     """docs.snowflake.com/en/sql-reference/sql/desc-stage: credentials are hidden."""
-    client.run("CREATE STAGE s URL = 's3://b/' CREDENTIALS = (AWS_KEY_ID = 'key' AWS_SECRET_KEY = 'very-secret')")
+    client.run(
+        "CREATE STAGE s URL = 's3://b/' CREDENTIALS = (AWS_KEY_ID = 'key' AWS_SECRET_KEY = 'very-secret')"
+    )
     shown = str(client.rows("DESCRIBE STAGE s")) + str(client.rows("SHOW STAGES"))
     assert "very-secret" not in shown

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 
 import pytest
+
 from tests.integration.standin.client import Client
 
 
 def test_keys_are_not_enforced_and_not_null_is(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/constraints-overview: only NOT NULL is enforced; fakesnow enforces keys."""
+    """docs.snowflake.com/en/sql-reference/constraints-overview: only NOT NULL is enforced; fakesnow
+    enforces keys."""
     client.run(
         "CREATE TABLE t (k NUMBER PRIMARY KEY, u NUMBER UNIQUE, f NUMBER REFERENCES other (k))",
         "CREATE TABLE composed (a NUMBER, b NUMBER, CONSTRAINT pk PRIMARY KEY (a, b), UNIQUE (b))",
@@ -18,18 +20,28 @@ def test_keys_are_not_enforced_and_not_null_is(client: Client) -> None:
 
 
 def test_varchar_length_is_enforced(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/data-types-text: a longer string is an error at insert and update."""
+    """docs.snowflake.com/en/sql-reference/data-types-text: a longer string is an error at insert and
+    update."""
     client.run("CREATE TABLE t (s VARCHAR(3), c CHAR)", "INSERT INTO t VALUES ('äöü', 'x')")
     assert client.error("INSERT INTO t VALUES ('four', 'x')").errno == 100078
     assert client.error("INSERT INTO t VALUES ('abc', 'xy')").errno == 100078
     assert client.error("UPDATE t SET s = 'four'").errno == 100078
 
 
-def test_swap_exchanges_both_tables_and_their_load_history(client: Client, staged: Callable[..., None]) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/alter-table: SWAP WITH exchanges all content and metadata, at once."""
-    client.run("CREATE TABLE a (n NUMBER NOT NULL)", "CREATE TABLE b (n NUMBER, m NUMBER)", "INSERT INTO b VALUES (2, 2)")
+def test_swap_exchanges_both_tables_and_their_load_history(
+    client: Client, staged: Callable[..., None]
+) -> None:
+    """docs.snowflake.com/en/sql-reference/sql/alter-table: SWAP WITH exchanges all content and metadata,
+    at once."""
+    client.run(
+        "CREATE TABLE a (n NUMBER NOT NULL)",
+        "CREATE TABLE b (n NUMBER, m NUMBER)",
+        "INSERT INTO b VALUES (2, 2)",
+    )
     staged("one.parquet", {"n": [1]})
-    copy = "COPY INTO {} FROM @files/in FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    copy = (
+        "COPY INTO {} FROM @files/in FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    )
     client.run(copy.format("a"), "ALTER TABLE a SWAP WITH b")
     assert client.rows("SELECT * FROM a") == [(2, 2)]
     assert client.rows("SELECT * FROM b") == [(1,)]
@@ -39,7 +51,8 @@ def test_swap_exchanges_both_tables_and_their_load_history(client: Client, stage
 
 
 def test_clones_are_copies_of_their_own(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/create-clone: table and schema; changes do not reach the source."""
+    """docs.snowflake.com/en/sql-reference/sql/create-clone: table and schema; changes do not reach the
+    source."""
     client.run(
         "CREATE TABLE t (n NUMBER NOT NULL, s VARCHAR(2))", "INSERT INTO t VALUES (1, 'a')", "CREATE TABLE u CLONE t",
         "INSERT INTO u VALUES (2, 'b')", "CREATE SCHEMA other CLONE public", "USE SCHEMA other",
@@ -54,7 +67,8 @@ def test_clones_are_copies_of_their_own(client: Client) -> None:
 
 
 def test_truncate_forgets_the_load_history(client: Client, staged: Callable[..., None]) -> None:
-    """docs.snowflake.com/en/sql-reference/sql/truncate-table: it deletes the load metadata of the table too."""
+    """docs.snowflake.com/en/sql-reference/sql/truncate-table: it deletes the load metadata of the table
+    too."""
     client.run("CREATE TABLE t (n NUMBER)")
     staged("one.parquet", {"n": [1]})
     copy = "COPY INTO t FROM @files/in FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
@@ -64,9 +78,12 @@ def test_truncate_forgets_the_load_history(client: Client, staged: Callable[...,
 
 
 def test_a_temporary_table_is_the_sessions_own(connect: Callable[..., Client]) -> None:
-    """docs.snowflake.com/en/user-guide/tables-temp-transient: it hides a permanent one of its name, in its session."""
+    """docs.snowflake.com/en/user-guide/tables-temp-transient: it hides a permanent one of its name, in its
+    session."""
     one, other = connect(), connect()
-    one.run("CREATE TABLE t (n NUMBER)", "INSERT INTO t VALUES (1)", "CREATE TEMPORARY TABLE t AS SELECT 2 AS n")
+    one.run(
+        "CREATE TABLE t (n NUMBER)", "INSERT INTO t VALUES (1)", "CREATE TEMPORARY TABLE t AS SELECT 2 AS n"
+    )
     assert one.rows("SELECT t.n FROM public.t") == [(2,)]
     assert other.rows("SELECT n FROM t") == [(1,)]
     one.run("DROP TABLE t")
@@ -96,7 +113,8 @@ def test_a_view_reads_where_it_was_made(client: Client) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_offered_is_refused_at_once(client: Client, sql: str) -> None:
-    """An error with a number and an SQLSTATE, as Snowflake's are: fakesnow's HTTP 500 is tried again for ever."""
+    """An error with a number and an SQLSTATE, as Snowflake's are: fakesnow's HTTP 500 is tried again for
+    ever."""
     client.run("CREATE TABLE t (n NUMBER)")
     error = client.error(sql)
     assert error.errno in (2, 8, 1003, 904), error
@@ -105,7 +123,11 @@ def test_what_is_not_offered_is_refused_at_once(client: Client, sql: str) -> Non
 
 def test_query_tags_are_recorded(client: Client) -> None:
     """docs.snowflake.com/en/sql-reference/parameters#query-tag: each statement of the session carries it."""
-    client.run("ALTER SESSION SET QUERY_TAG = 'replay 7'", "CREATE TABLE t (n NUMBER)", "ALTER SESSION UNSET QUERY_TAG")
+    client.run(
+        "ALTER SESSION SET QUERY_TAG = 'replay 7'",
+        "CREATE TABLE t (n NUMBER)",
+        "ALTER SESSION UNSET QUERY_TAG",
+    )
     client.run("INSERT INTO t VALUES (1)")
     tagged = client.rows(
         "SELECT query_text, query_tag, execution_status FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY()) "

@@ -29,7 +29,8 @@ def test_rollback_undoes_insert_update_delete_and_merge(client: Client) -> None:
 
 
 def test_without_autocommit_nothing_is_committed_early(connect: Callable[..., Client]) -> None:
-    """TRANSACTIONS, "Autocommit": with it off, the first DML starts a transaction; MERGE commits none of it."""
+    """TRANSACTIONS, "Autocommit": with it off, the first DML starts a transaction; MERGE commits none of
+    it."""
     writer, other = connect(autocommit=False), connect()
     other.run("CREATE TABLE t (n NUMBER)")
     writer.run(
@@ -67,7 +68,8 @@ def test_each_statement_sees_what_was_committed_before_it(connect: Callable[...,
 
 
 def test_a_closed_session_rolls_back(connect: Callable[..., Client]) -> None:
-    """TRANSACTIONS: "If a session with an open transaction is closed, the open transaction is rolled back"."""
+    """TRANSACTIONS: "If a session with an open transaction is closed, the open transaction is rolled
+    back"."""
     one, other = connect(), connect()
     one.run("CREATE TABLE t (n NUMBER)", "BEGIN", "INSERT INTO t VALUES (1)", "UPDATE t SET n = 2")
     one.connection.close()

@@ -4,10 +4,12 @@ from tests.integration.standin.client import Client
 
 
 def test_numbers_in_a_variant_are_exact(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/functions/parse_json: decimal numbers keep 38 digits; fakesnow: doubles."""
+    """docs.snowflake.com/en/sql-reference/functions/parse_json: decimal numbers keep 38 digits; fakesnow:
+    doubles."""
     client.run(
         "CREATE TABLE t (v VARIANT)",
-        """INSERT INTO t SELECT PARSE_JSON('{"a": 1234567890123456789012345678.123456789, "b": 12345678901234567890,
+        """INSERT INTO t SELECT PARSE_JSON('{"a": 1234567890123456789012345678.123456789, "b":
+        12345678901234567890,
         "c": "1234567890.123456789", "d": [1.5, 0.1234567890123456789], "e": "quote \\\\" 99999999999999999"}')""",
     )
     assert client.rows("SELECT v:a::NUMBER(38,9), v:b::NUMBER(38,0), v:c::STRING, v:d[1]::NUMBER(38,19), v:d[0]::FLOAT "
@@ -23,7 +25,8 @@ def test_numbers_in_a_variant_are_exact(client: Client) -> None:
 
 
 def test_text_that_is_no_json(client: Client) -> None:
-    """docs.snowflake.com/en/sql-reference/functions/try_parse_json: NULL instead of the error of PARSE_JSON."""
+    """docs.snowflake.com/en/sql-reference/functions/try_parse_json: NULL instead of the error of
+    PARSE_JSON."""
     assert client.one("SELECT TRY_PARSE_JSON('{')") is None
     assert client.one("SELECT PARSE_JSON('')") is None
     assert client.error("SELECT PARSE_JSON('{\"a\": ')").errno == 100038

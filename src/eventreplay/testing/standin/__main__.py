@@ -45,14 +45,24 @@ faults: POST/GET/DELETE http://{host}:{port}/standin/control  (docs/guides/snowf
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="eventreplay.testing.standin", description="A stand-in for Snowflake.")
+    parser = argparse.ArgumentParser(
+        prog="eventreplay.testing.standin", description="A stand-in for Snowflake."
+    )
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0: any free one")
-    parser.add_argument("--data", type=Path, help="keep the data in this folder; else it goes with the server")
+    parser.add_argument(
+        "--data", type=Path, help="keep the data in this folder; else it goes with the server"
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
     parser.add_argument("--user", default=USER, help="the user to register")
-    parser.add_argument("--password-env", metavar="VAR", help="its password is in this variable; else one is made up")
-    parser.add_argument("--public-key", type=Path, metavar="FILE", help="its public key (PEM), for key-pair login")
-    parser.add_argument("--oauth-token-env", metavar="VAR", help="an OAuth token it may log in with is in this variable")
+    parser.add_argument(
+        "--password-env", metavar="VAR", help="its password is in this variable; else one is made up"
+    )
+    parser.add_argument(
+        "--public-key", type=Path, metavar="FILE", help="its public key (PEM), for key-pair login"
+    )
+    parser.add_argument(
+        "--oauth-token-env", metavar="VAR", help="an OAuth token it may log in with is in this variable"
+    )
     parser.add_argument("--database", default="TEST", help="a database to create")
     return parser.parse_args()
 
@@ -75,7 +85,9 @@ def main() -> int:
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
-        threading.Thread(target=server.shutdown).start()  # shutdown() waits for the loop, which this thread runs
+        threading.Thread(
+            target=server.shutdown
+        ).start()  # shutdown() waits for the loop, which this thread runs
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

@@ -37,7 +37,15 @@ _MANY = re.compile(
 _ALL = {
     "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES"),
     "VIEW": ("SELECT", "REFERENCES"),
-    "SCHEMA": ("USAGE", "MODIFY", "MONITOR", "CREATE TABLE", "CREATE VIEW", "CREATE STAGE", "CREATE FILE FORMAT"),
+    "SCHEMA": (
+        "USAGE",
+        "MODIFY",
+        "MONITOR",
+        "CREATE TABLE",
+        "CREATE VIEW",
+        "CREATE STAGE",
+        "CREATE FILE FORMAT",
+    ),
     "DATABASE": ("USAGE", "MODIFY", "MONITOR", "CREATE SCHEMA"),
     "STAGE": ("USAGE", "READ", "WRITE"),
     "WAREHOUSE": ("USAGE", "OPERATE", "MONITOR", "MODIFY"),
@@ -122,9 +130,7 @@ def _must_exist(session: Session, kind: str, name: str) -> None:
     elif kind == "WAREHOUSE":
         there = name in engine.catalog.warehouses
     elif kind in ("TABLE", "VIEW"):
-        query = (
-            "select 1 from information_schema.tables where table_catalog = ? and table_schema = ? and table_name = ?"
-        )
+        query = "select 1 from information_schema.tables where table_catalog = ? and table_schema = ? and table_name = ?"
         there = session.duck.cursor().execute(query, parts).fetchone() is not None
     if not there:
         raise not_found(kind, name)
@@ -165,7 +171,9 @@ def _show_grants(session: Session, text: str) -> Result:
         user = catalog.users.get(plain(found[1]))
         if user is None:
             raise not_found("User", plain(found[1]))
-        rows = [{"role": role, "granted_to": "USER", "grantee_name": plain(found[1])} for role in user["roles"]]
+        rows = [
+            {"role": role, "granted_to": "USER", "grantee_name": plain(found[1])} for role in user["roles"]
+        ]
         return Result.rows(rows, ["role", "granted_to", "grantee_name"], statement_type.SHOW)
     target = re.search(rf"\bON (.+?) ({_NAME})$", text, re.IGNORECASE)
     only = re.search(rf"TO ROLE ({_NAME})", text, re.IGNORECASE)
@@ -177,7 +185,13 @@ def _show_grants(session: Session, text: str) -> Result:
     for key, role in catalog.owners.items():
         kind, name = key.split(" ", 1)
         rows.append(
-            {"privilege": "OWNERSHIP", "granted_on": kind, "name": name, "granted_to": "ROLE", "grantee_name": role}
+            {
+                "privilege": "OWNERSHIP",
+                "granted_on": kind,
+                "name": name,
+                "granted_to": "ROLE",
+                "grantee_name": role,
+            }
         )
     if only:
         rows = [row for row in rows if row["grantee_name"] == plain(only[1])]
@@ -250,7 +264,9 @@ def _create(session: Session, kind: str, name: str, rest: str) -> None:
         elif kind == "WAREHOUSE":
             catalog.warehouses[name] = {"options": rest}
         else:
-            catalog.section("integrations" if kind == "STORAGE INTEGRATION" else "monitors")[name] = {"options": rest}
+            catalog.section("integrations" if kind == "STORAGE INTEGRATION" else "monitors")[name] = {
+                "options": rest
+            }
     if kind == "WAREHOUSE":
         rights.owns(session, "WAREHOUSE", name)
         session.warehouse = name
@@ -294,4 +310,6 @@ def show(session: Session, sql: str, params: Any) -> Result:
     like = re.search(r"LIKE\s+'([^']*)'", sql, re.IGNORECASE)
     pattern = ".*" if like is None else re.escape(like[1]).replace("%", ".*").replace("_", ".")
     names = [name for name in sorted(catalog.section(section)) if re.fullmatch(pattern, name, re.IGNORECASE)]
-    return Result.rows([{"name": name, "comment": ""} for name in names], ["name", "comment"], statement_type.SHOW)
+    return Result.rows(
+        [{"name": name, "comment": ""} for name in names], ["name", "comment"], statement_type.SHOW
+    )

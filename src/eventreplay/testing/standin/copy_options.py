@@ -73,7 +73,9 @@ def parse_copy(sql: str) -> Copy:
     rest, select = sql[head.end() :], None
     if rest.startswith("("):
         inner, rest = _split(rest)
-        found = re.search(r"\bFROM\s+(@[^\s()]+|'@[^']+')\s*(?:\(.*\))?\s*(?:AS\s+)?(\w*)\s*$", inner, re.IGNORECASE)
+        found = re.search(
+            r"\bFROM\s+(@[^\s()]+|'@[^']+')\s*(?:\(.*\))?\s*(?:AS\s+)?(\w*)\s*$", inner, re.IGNORECASE
+        )
         if found is None:
             raise SqlError("SQL compilation error:\nCOPY transformation without a stage", 1003, "42000")
         if re.search(r"\(.*\)", inner[found.end(1) :]):

@@ -133,7 +133,9 @@ def _choose(plan: _Plan) -> list[Staged]:
     names = plan.copy.files()
     files = plan.stage.files()
     if names is not None:
-        prefix = plan.stage.path if not plan.stage.path or plan.stage.path.endswith("/") else f"{plan.stage.path}/"
+        prefix = (
+            plan.stage.path if not plan.stage.path or plan.stage.path.endswith("/") else f"{plan.stage.path}/"
+        )
         present = {file.name: file for file in files}
         wanted = [prefix + name for name in dict.fromkeys(names)]
         for name in wanted:
@@ -261,7 +263,9 @@ def _insert(plan: _Plan, file: _File) -> tuple[str, list[Any]]:
             "with transformation.", 2019, "0A000",
         )  # fmt: skip
     listed = ", ".join(f'"{name}"' for name in chosen)
-    return f"INSERT INTO {plan.target} ({listed}) SELECT {', '.join(values)} FROM {_source(plan)}", [str(file.path)]  # noqa: S608
+    return f"INSERT INTO {plan.target} ({listed}) SELECT {', '.join(values)} FROM {_source(plan)}", [
+        str(file.path)
+    ]
 
 
 def _transformed(plan: _Plan, file: _File, select: str) -> list[str]:
@@ -294,7 +298,9 @@ def _replace(plan: _Plan, file: _File, node: Expr) -> Expr:
         return _element(plan, file, node)
     if isinstance(node, exp.Parameter):
         if node.name != "1":
-            raise SqlError(f"SQL compilation error:\ninvalid column ${node.name}: one column only", 904, "42000")
+            raise SqlError(
+                f"SQL compilation error:\ninvalid column ${node.name}: one column only", 904, "42000"
+            )
         return exp.column(exp.to_identifier("json", quoted=True))
     return node
 

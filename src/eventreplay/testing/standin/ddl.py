@@ -27,7 +27,8 @@ _DATABASE = re.compile(
 
 
 _COLUMN_COMMENTS = re.compile(
-    r"ALTER\s+(?:TABLE|VIEW)\s+(?P<name>\S+)\s+(?:ALTER|MODIFY)\s+(?P<rest>.*\bCOMMENT\b.*)", re.IGNORECASE | re.DOTALL
+    r"ALTER\s+(?:TABLE|VIEW)\s+(?P<name>\S+)\s+(?:ALTER|MODIFY)\s+(?P<rest>.*\bCOMMENT\b.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 _COLUMN_COMMENT = re.compile(
     r"""\s*,?\s*(?:COLUMN\s+)?(?P<column>"[^"]+"|[\w$]+)\s+COMMENT\s+(?:\$\$(?P<raw>.*?)\$\$|'(?P<text>(?:[^']|'')*)')""",
@@ -108,7 +109,9 @@ def _keys(session: Session, expression: Expr) -> list[Key]:
     if not isinstance(this, exp.Table):
         return []
     if kind == "SCHEMA":
-        return [(name_of(this.args.get("catalog")) or session.database or "", name_of(this.args.get("db")), "")]
+        return [
+            (name_of(this.args.get("catalog")) or session.database or "", name_of(this.args.get("db")), "")
+        ]
     return [key_of(session, table) for table in targets]
 
 
@@ -224,9 +227,15 @@ def _database(session: Session, found: re.Match[str]) -> Result:
         raise unsupported("CREATE DATABASE ... CLONE or FROM SHARE")
     session.commit()
     if found["verb"].upper() == "CREATE":
-        if not rights.is_admin(session) and "CREATE DATABASE" not in rights.privileges(session, "ACCOUNT", ""):
-            raise SqlError("SQL access control error:\nInsufficient privileges to operate on account", 3001, "42501")
-        made = session.engine.create_database(name, replace=bool(found["replace"]), if_missing=bool(found["exists"]))
+        if not rights.is_admin(session) and "CREATE DATABASE" not in rights.privileges(
+            session, "ACCOUNT", ""
+        ):
+            raise SqlError(
+                "SQL access control error:\nInsufficient privileges to operate on account", 3001, "42501"
+            )
+        made = session.engine.create_database(
+            name, replace=bool(found["replace"]), if_missing=bool(found["exists"])
+        )
         if not made:
             return Result.status(f"{name} already exists, statement succeeded.")
         rights.owns(session, "DATABASE", name)

@@ -15,7 +15,11 @@ from eventreplay.testing.standin.session import Run, Session
 from eventreplay.testing.standin.tables import dotted, key_of
 from eventreplay.testing.standin.translate import Cursor
 
-_KINDS = {exp.Insert: statement_type.INSERT, exp.Update: statement_type.UPDATE, exp.Delete: statement_type.DELETE}
+_KINDS = {
+    exp.Insert: statement_type.INSERT,
+    exp.Update: statement_type.UPDATE,
+    exp.Delete: statement_type.DELETE,
+}
 _NEEDS = {exp.Insert: {"INSERT"}, exp.Update: {"UPDATE"}, exp.Delete: {"DELETE"}}
 
 
@@ -30,7 +34,9 @@ def target_of(expression: Expr) -> exp.Table:
 def reads_of(session: Session, expression: Expr) -> set[str]:
     """Tables a statement mentions; a name that is no table (a view, a CTE) may read any."""
     names = {dotted(key_of(session, table)) for table in expression.find_all(exp.Table)}
-    known = session.duck.cursor().execute("select database_name, schema_name, table_name from duckdb_tables()")
+    known = session.duck.cursor().execute(
+        "select database_name, schema_name, table_name from duckdb_tables()"
+    )
     tables = {".".join(row) for row in known.fetchall()}
     return names if names <= tables else names | {EVERYTHING}
 
@@ -59,7 +65,9 @@ def run(session: Session, sql: str, params: Any) -> Result:
     target = target_of(expression)
     key = key_of(session, target)
     if key not in session.temporary:
-        needs = {"INSERT", "UPDATE", "DELETE"} if isinstance(expression, exp.Merge) else _NEEDS[type(expression)]
+        needs = (
+            {"INSERT", "UPDATE", "DELETE"} if isinstance(expression, exp.Merge) else _NEEDS[type(expression)]
+        )
         for privilege in sorted(needs):
             rights.need(session, privilege, "TABLE", dotted(key))
     check_reads(session, expression, target)
@@ -82,7 +90,13 @@ def run(session: Session, sql: str, params: Any) -> Result:
     def work(run_sql: Run) -> int:
         count = 0
         for statement in statements:
-            own = None if params is None or rows is not None else list(params) if not isinstance(params, dict) else params
+            own = (
+                None
+                if params is None or rows is not None
+                else list(params)
+                if not isinstance(params, dict)
+                else params
+            )
             text = cursor.translate(statement.copy(), own).sql(dialect="duckdb")
             if rows is not None:
                 return sum(int(run_sql(text, list(row)).fetchall()[0][0]) for row in rows)
@@ -96,6 +110,8 @@ def run(session: Session, sql: str, params: Any) -> Result:
 
 def _counted(expression: Expr, count: int, kind: int) -> Result:
     if isinstance(expression, exp.Update):
-        return Result.counts({"number of rows updated": count, "number of multi-joined rows updated": 0}, kind)
+        return Result.counts(
+            {"number of rows updated": count, "number of multi-joined rows updated": 0}, kind
+        )
     word = "inserted" if isinstance(expression, exp.Insert) else "deleted"
     return Result.counts({f"number of rows {word}": count}, kind)

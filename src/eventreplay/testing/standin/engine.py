@@ -86,14 +86,19 @@ class Engine(FakeSnow):
         """Whether the schema is there."""
         return bool(
             self.duck_conn.cursor()
-            .execute("select 1 from duckdb_schemas() where database_name = ? and schema_name = ?", [database, schema])
+            .execute(
+                "select 1 from duckdb_schemas() where database_name = ? and schema_name = ?",
+                [database, schema],
+            )
             .fetchone()
         )
 
     def create_database(self, name: str, *, replace: bool = False, if_missing: bool = False) -> bool:
         """Make a database with its PUBLIC schema; False where it stood already and IF NOT EXISTS was said."""
         if _PLAIN_NAME.fullmatch(name) is None:
-            raise SqlError(f"SQL compilation error:\nthe stand-in takes plain database names, not '{name}'", 2, "0A000")
+            raise SqlError(
+                f"SQL compilation error:\nthe stand-in takes plain database names, not '{name}'", 2, "0A000"
+            )
         with self._attaching:
             if self.has_database(name):
                 if if_missing:

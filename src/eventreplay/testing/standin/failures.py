@@ -38,7 +38,9 @@ def not_found(kind: str, name: str) -> SqlError:
 def not_allowed(kind: str, name: str) -> SqlError:
     """The role sees the object and lacks the privilege."""
     return SqlError(
-        f"SQL access control error:\nInsufficient privileges to operate on {kind.lower()} '{name}'", NOT_ALLOWED, "42501"
+        f"SQL access control error:\nInsufficient privileges to operate on {kind.lower()} '{name}'",
+        NOT_ALLOWED,
+        "42501",
     )
 
 

@@ -17,7 +17,8 @@ from eventreplay.testing.standin.stages import Stage
 
 _NAME = r'(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,2}'
 _TRANSFER = re.compile(
-    r"(?P<verb>PUT|GET)\s+(?P<first>'[^']+'|\S+)\s+(?P<second>'[^']+'|\S+)\s*(?P<options>.*)", re.IGNORECASE | re.DOTALL
+    r"(?P<verb>PUT|GET)\s+(?P<first>'[^']+'|\S+)\s+(?P<second>'[^']+'|\S+)\s*(?P<options>.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 _DEFINE = re.compile(
     rf"(?P<verb>CREATE|ALTER|DROP|DESCRIBE|DESC)\s+(?P<replace>OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?"
@@ -33,7 +34,9 @@ def transfer(session: Session, sql: str, params: Any) -> Result:
     if found is None:
         raise SqlError("SQL compilation error:\nsyntax error in PUT or GET", 1003, "42000")
     verb = found["verb"].upper()
-    local, reference = (found["first"], found["second"]) if verb == "PUT" else (found["second"], found["first"])
+    local, reference = (
+        (found["first"], found["second"]) if verb == "PUT" else (found["second"], found["first"])
+    )
     stage = Stage(session, reference)
     if stage.url:
         raise SqlError(f"SQL compilation error:\n{verb} is not supported for external stages", 2, "0A000")
@@ -71,7 +74,9 @@ def listing(session: Session, sql: str, params: Any) -> Result:
     """LIST and REMOVE, with PATTERN."""
     del params
     found = re.fullmatch(
-        r"(LIST|LS|REMOVE|RM)\s+('[^']+'|\S+)\s*(?:PATTERN\s*=\s*'([^']*)')?\s*", sql, re.IGNORECASE | re.DOTALL
+        r"(LIST|LS|REMOVE|RM)\s+('[^']+'|\S+)\s*(?:PATTERN\s*=\s*'([^']*)')?\s*",
+        sql,
+        re.IGNORECASE | re.DOTALL,
     )
     if found is None:
         raise SqlError("SQL compilation error:\nsyntax error in LIST or REMOVE", 1003, "42000")
@@ -81,7 +86,9 @@ def listing(session: Session, sql: str, params: Any) -> Result:
         needed = ("WRITE" if removing else "READ") if not stage.url else "USAGE"
         rights.need(session, needed, "STAGE", stage.key.replace("/", "."))
     files = [
-        file for file in stage.files() if found[3] is None or re.fullmatch(found[3], stage.shown(file.name)) is not None
+        file
+        for file in stage.files()
+        if found[3] is None or re.fullmatch(found[3], stage.shown(file.name)) is not None
     ]
     if not removing:
         shown = {file.name for file in files}
@@ -108,7 +115,9 @@ def define(session: Session, sql: str, params: Any) -> Result:
     del params
     found = _DEFINE.fullmatch(sql)
     if found is None:
-        raise SqlError("SQL compilation error:\nsyntax error in the definition of a stage or format", 1003, "42000")
+        raise SqlError(
+            "SQL compilation error:\nsyntax error in the definition of a stage or format", 1003, "42000"
+        )
     kind = re.sub(r"\s+", " ", found["kind"].upper())
     name = full_name(session, found["name"])
     catalog = session.engine.catalog
@@ -141,7 +150,9 @@ def define(session: Session, sql: str, params: Any) -> Result:
     if verb == "DROP":
         return Result.status(f"{name.rsplit('.', 1)[-1]} successfully dropped.")
     if verb in ("DESCRIBE", "DESC"):
-        rows = [{"property": key, "property_value": value} for key, value in held[name].items() if key != "secret"]
+        rows = [
+            {"property": key, "property_value": value} for key, value in held[name].items() if key != "secret"
+        ]
         return Result.rows(rows, ["property", "property_value"], statement_type.DESCRIBE)
     return Result.status(DONE)
 

@@ -24,7 +24,9 @@ class TableLocks:
         self._commits: dict[str, int] = {}
         self.number = 0
 
-    def acquire(self, owner: int, tables: Iterable[str], *, timeout_s: float, cancelled: threading.Event) -> None:
+    def acquire(
+        self, owner: int, tables: Iterable[str], *, timeout_s: float, cancelled: threading.Event
+    ) -> None:
         """Take each table for `owner`, waiting at most `timeout_s`.
 
         Raises:

@@ -50,7 +50,9 @@ def _valid_jwt(account: str, name: str, pem: str | None, token: str) -> bool:
     if pem is None:
         return False
     try:
-        claims = jwt.decode(token, pem, algorithms=["RS256", "ES256", "ES384", "ES512"], options={"verify_iat": False})
+        claims = jwt.decode(
+            token, pem, algorithms=["RS256", "ES256", "ES384", "ES512"], options={"verify_iat": False}
+        )
     except jwt.PyJWTError:
         return False
     subject = f"{account.upper()}.{name}"

@@ -26,8 +26,8 @@ def _ambiguous(expression: exp.Merge) -> str:
     with_ = expression.args.get("with_")
     before = f"{with_.sql(dialect='duckdb')} " if with_ is not None else ""
     return (
-        f"{before}SELECT count(*) FROM (SELECT \"{name}\".rowid FROM {target.sql(dialect='duckdb')} "  # noqa: S608 - the statement's own
-        f"JOIN {source} ON {condition} GROUP BY \"{name}\".rowid HAVING count(*) > 1)"
+        f'{before}SELECT count(*) FROM (SELECT "{name}".rowid FROM {target.sql(dialect="duckdb")} '  # noqa: S608 - the statement's own
+        f'JOIN {source} ON {condition} GROUP BY "{name}".rowid HAVING count(*) > 1)'
     )
 
 
@@ -47,15 +47,21 @@ def merge(session: Session, expression: exp.Merge, params: Any, key: str, reads:
 
     def work(run: Run) -> dict[str, int]:
         if changes:
-            doubles = session.duck.execute(_ambiguous(translated), own if "?" in _ambiguous(translated) else None)
+            doubles = session.duck.execute(
+                _ambiguous(translated), own if "?" in _ambiguous(translated) else None
+            )
             row = doubles.fetchone()
             if row is not None and row[0]:
-                raise SqlError("Duplicate row detected during DML action\nRow Values: [hidden]", 100090, "42P18")
+                raise SqlError(
+                    "Duplicate row detected during DML action\nRow Values: [hidden]", 100090, "42P18"
+                )
         actions = [action for (action,) in run(text, own).fetchall()]
         return {word: actions.count(action) for action, word in _WORDS.items()}
 
     counts = session.write(work, writes={key}, exclusive={key}, reads=reads)
-    shown = {f"number of rows {word}": counts[word] for word in ("inserted", "updated", "deleted") if word in kinds}
+    shown = {
+        f"number of rows {word}": counts[word] for word in ("inserted", "updated", "deleted") if word in kinds
+    }
     return Result.counts(shown, statement_type.MERGE)
 
 

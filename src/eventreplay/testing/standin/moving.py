@@ -16,7 +16,8 @@ def _quoted(key: Key) -> str:
 
 def _definition(session: Session, key: Key) -> str | None:
     row = session.duck.execute(
-        "select sql from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", list(key)
+        "select sql from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?",
+        list(key),
     ).fetchone()
     return None if row is None else str(row[0])
 

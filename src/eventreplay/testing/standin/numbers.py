@@ -14,7 +14,17 @@ import sqlglot
 from sqlglot import Expr, exp
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
-_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+_WHOLE = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+}
 DIVISION_DIGITS = 6
 SCALE_MAX = 12
 MACRO = """
@@ -40,7 +50,9 @@ def exact(duck: duckdb.DuckDBPyConnection, expression: Expr) -> Expr:
             parts = [exp.Sum(this=average.this.copy()), exp.Count(this=average.this.copy())]
             if window is not None:
                 parts = [_over(window, part) for part in parts]
-            (average if window is None else window).replace(exp.Paren(this=exp.Div(this=parts[0], expression=parts[1])))
+            (average if window is None else window).replace(
+                exp.Paren(this=exp.Div(this=parts[0], expression=parts[1]))
+            )
     nodes = list(expression.find_all(exp.Div, exp.Mul))
     for node in reversed(nodes):  # innermost first: an outer operand's type follows from the inner result
         kinds = _kinds(duck, node, [node.this, node.expression])

@@ -27,7 +27,7 @@ def plain(name: str) -> str:
 def transaction(session: Session, sql: str, params: Any) -> Result:
     """BEGIN, COMMIT, ROLLBACK."""
     del params
-    word = sql.split()[0].upper()
+    word = sql.split(maxsplit=1)[0].upper()
     if word == "COMMIT":
         session.commit()
     elif word == "ROLLBACK":
@@ -104,7 +104,9 @@ def _use_database(session: Session, name: str) -> None:
 def standin(session: Session, sql: str, params: Any) -> Result:
     """CALL SYSTEM$STANDIN_FORGET_COPY_HISTORY(['table']): what 64 days do, now."""
     del params
-    found = re.match(r"CALL\s+SYSTEM\$STANDIN_FORGET_COPY_HISTORY\s*\(\s*(?:'([^']*)')?\s*\)", sql, re.IGNORECASE)
+    found = re.match(
+        r"CALL\s+SYSTEM\$STANDIN_FORGET_COPY_HISTORY\s*\(\s*(?:'([^']*)')?\s*\)", sql, re.IGNORECASE
+    )
     if found is None or session.database is None:
         raise SqlError("Unknown procedure, or no current database.", 2140, "42601")
     table = f'"{session.database}"._fs_information_schema._loaded_files'

@@ -92,7 +92,12 @@ def answer_query(
 def _success(session: Session, sql: str, bindings: Bindings, query_id: str) -> dict[str, Any]:
     result = execute(session, sql, bindings)
     if result.upload is not None:
-        return {"data": {**result.upload, "queryId": query_id}, "code": None, "message": None, "success": True}
+        return {
+            "data": {**result.upload, "queryId": query_id},
+            "code": None,
+            "message": None,
+            "success": True,
+        }
     columns = rowtype(result)
     rows = result.table.num_rows
     data = {

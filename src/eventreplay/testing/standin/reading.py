@@ -14,7 +14,9 @@ from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.translate import Cursor
 
-_HISTORY = re.compile(r"TABLE\s*\(\s*(?:[\w\"]+\.)?INFORMATION_SCHEMA\.QUERY_HISTORY(?:_BY_\w+)?\s*\([^()]*\)\s*\)", re.I)
+_HISTORY = re.compile(
+    r"TABLE\s*\(\s*(?:[\w\"]+\.)?INFORMATION_SCHEMA\.QUERY_HISTORY(?:_BY_\w+)?\s*\([^()]*\)\s*\)", re.IGNORECASE
+)
 _SYSTEM = {
     r"CURRENT_ROLE\s*\(\s*\)": lambda s: s.role,
     r"CURRENT_WAREHOUSE\s*\(\s*\)": lambda s: s.warehouse,
@@ -60,7 +62,11 @@ def run(session: Session, sql: str, params: Any) -> Result:
 
     def work() -> Result:
         if query:
-            text = cursor.translate(expression.copy(), own).sql(dialect="duckdb").replace("MEMORY.MAIN._QUERY_HISTORY", "_query_history")
+            text = (
+                cursor.translate(expression.copy(), own)
+                .sql(dialect="duckdb")
+                .replace("MEMORY.MAIN._QUERY_HISTORY", "_query_history")
+            )
             session.duck.execute(text, own)
             return Result.fetched(session.duck, kind)
         cursor.execute(sql, binding_params=params)

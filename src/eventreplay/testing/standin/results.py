@@ -86,9 +86,7 @@ class Result:
 
 def rowtype(result: Result) -> list[dict[str, Any]]:
     """The columns as the API describes them."""
-    return [
-        _column(name, kind) for name, kind in zip(result.table.column_names, result.kinds, strict=True)
-    ]
+    return [_column(name, kind) for name, kind in zip(result.table.column_names, result.kinds, strict=True)]
 
 
 def _column(name: str, kind: str) -> dict[str, Any]:
@@ -125,7 +123,10 @@ def _column(name: str, kind: str) -> dict[str, Any]:
 def payload(result: Result, columns: list[dict[str, Any]]) -> dict[str, Any]:
     """The rows: JSON for DML, whose counts the connector reads there; Arrow for all else."""
     if result.statement in statement_type.DML_TYPE_IDS:
-        rows = [[None if value is None else str(value) for value in row.values()] for row in result.table.to_pylist()]
+        rows = [
+            [None if value is None else str(value) for value in row.values()]
+            for row in result.table.to_pylist()
+        ]
         return {"queryResultFormat": "json", "rowset": rows}
     arrays, fields = [], []
     for column, values in zip(columns, result.table.columns, strict=True):
@@ -178,7 +179,9 @@ def _timestamps(array: pa.Array) -> pa.Array:
     seconds = pc.floor(pc.divide(micros.cast(pa.float64()), 1e6)).cast(pa.int64())
     # The double above is only a first guess: put right in whole numbers.
     rest = pc.subtract(micros, pc.multiply(seconds, 1_000_000))
-    seconds = pc.add(seconds, pc.if_else(pc.greater_equal(rest, 1_000_000), 1, pc.if_else(pc.less(rest, 0), -1, 0)))
+    seconds = pc.add(
+        seconds, pc.if_else(pc.greater_equal(rest, 1_000_000), 1, pc.if_else(pc.less(rest, 0), -1, 0))
+    )
     fraction = pc.multiply(pc.subtract(micros, pc.multiply(seconds, 1_000_000)), 1000).cast(pa.int32())
     arrays = [seconds, fraction]
     fields = [pa.field("epoch", pa.int64(), nullable=False), pa.field("fraction", pa.int32(), nullable=False)]

@@ -83,13 +83,13 @@ class Handler(BaseHTTPRequestHandler):
     def _token(self) -> str:
         return (self.headers.get("Authorization") or "").removeprefix('Snowflake Token="').removesuffix('"')
 
-    def do_GET(self) -> None:  # noqa: N802 - the parent's name
+    def do_GET(self) -> None:
         self._route("GET")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._route("POST")
 
-    def do_DELETE(self) -> None:  # noqa: N802
+    def do_DELETE(self) -> None:
         self._route("DELETE")
 
     def _route(self, method: str) -> None:
@@ -134,7 +134,11 @@ class Handler(BaseHTTPRequestHandler):
         data = body.get("data") or {}
         made = self.server.sessions.log_in(query, data)
         session = made.session
-        parameters = {**session.parameters, "CLIENT_PREFETCH_THREADS": 4, "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD": 0}
+        parameters = {
+            **session.parameters,
+            "CLIENT_PREFETCH_THREADS": 4,
+            "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD": 0,
+        }
         reply = {
             "masterToken": made.master,
             "token": made.token,

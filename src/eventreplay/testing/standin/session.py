@@ -103,7 +103,9 @@ class Session:
                 self.engine.locks.committed(transaction.written)
         except duckdb.Error as error:
             self._undo()
-            raise SqlError(f"The transaction was aborted: {as_sql_error(error).message}", 40001, "40001") from error
+            raise SqlError(
+                f"The transaction was aborted: {as_sql_error(error).message}", 40001, "40001"
+            ) from error
         finally:
             self._end(transaction)
         for action in transaction.after_commit:

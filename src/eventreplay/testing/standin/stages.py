@@ -105,21 +105,32 @@ class Stage:
         }
         endpoint = held.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3")
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        return boto3.client("s3", endpoint_url=endpoint, region_name=region, **{k: v for k, v in given.items() if v})
+        return boto3.client(
+            "s3", endpoint_url=endpoint, region_name=region, **{k: v for k, v in given.items() if v}
+        )
 
     def _remote(self) -> list[Staged]:
         place = urlparse(self.url)
         base = place.path.lstrip("/")
         try:
-            pages = self._client().get_paginator("list_objects_v2").paginate(
-                Bucket=place.netloc, Prefix=base + self.path
+            pages = (
+                self._client()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=place.netloc, Prefix=base + self.path)
             )
             objects = [item for page in pages for item in page.get("Contents", [])]
         except botocore.exceptions.ClientError as error:
             code = error.response["Error"]["Code"]
-            raise SqlError(f"Failure using stage area. Cause: [{code} (Status Code: 403)]", 1111, "57000") from error
+            raise SqlError(
+                f"Failure using stage area. Cause: [{code} (Status Code: 403)]", 1111, "57000"
+            ) from error
         return [
-            Staged(item["Key"][len(base) :], item["Size"], item["ETag"].strip('"'), item["LastModified"].timestamp())
+            Staged(
+                item["Key"][len(base) :],
+                item["Size"],
+                item["ETag"].strip('"'),
+                item["LastModified"].timestamp(),
+            )
             for item in objects
         ]
 

@@ -14,7 +14,9 @@ from eventreplay.testing.standin.session import Session
 
 Handler = Callable[[Session, str, Any], Result]
 _COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|/\*.*?\*/", re.DOTALL)
-_REFUSED = "STREAM|TASK|PIPE|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
+_REFUSED = (
+    "STREAM|TASK|PIPE|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
+)
 _SPACE = re.compile(r"\s+")
 
 
@@ -40,7 +42,10 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
     (r"(PUT|GET) ", files.transfer),
     (r"(LIST|LS|REMOVE|RM) ", files.listing),
     (rf"(CREATE|ALTER|DROP|SHOW|DESCRIBE|DESC)( OR REPLACE)?( TEMPORARY| SECURE)? ({_REFUSED})S?\b", _refuse),
-    (r"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)?( TEMP| TEMPORARY)? (STAGE|FILE FORMAT)\b", files.define),
+    (
+        r"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)?( TEMP| TEMPORARY)? (STAGE|FILE FORMAT)\b",
+        files.define,
+    ),
     (r"SHOW (STAGES|FILE FORMATS)\b", files.show),
     (r"(GRANT|REVOKE|SHOW GRANTS)\b", account.grants),
     (
@@ -48,7 +53,10 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
         r"(ROLE|USER|WAREHOUSE|RESOURCE MONITOR|STORAGE INTEGRATION|NETWORK POLICY)\b",
         account.define,
     ),
-    (r"SHOW (TERSE )?(ROLES|USERS|WAREHOUSES|RESOURCE MONITORS|STORAGE INTEGRATIONS|LOCKS|TRANSACTIONS)\b", account.show),
+    (
+        r"SHOW (TERSE )?(ROLES|USERS|WAREHOUSES|RESOURCE MONITORS|STORAGE INTEGRATIONS|LOCKS|TRANSACTIONS)\b",
+        account.show,
+    ),
     (r"(CREATE|ALTER|DROP|TRUNCATE|COMMENT|UNDROP)\b", ddl.run),
     (r"(INSERT|UPDATE|DELETE|MERGE)\b", dml.run),
     (r"(SELECT|WITH|SHOW|DESCRIBE|DESC|VALUES|EXPLAIN|\(|SET|UNSET)", reading.run),
@@ -76,10 +84,14 @@ def execute(session: Session, sql: str, params: Any) -> Result:
     body = opening(sql)
     if not body:
         raise SqlError("Empty SQL statement.", 900, "42601")
-    if ";" in body and any(token.token_type == TokenType.SEMICOLON for token in tokenize(body, read="snowflake")):
+    if ";" in body and any(
+        token.token_type == TokenType.SEMICOLON for token in tokenize(body, read="snowflake")
+    ):
         raise SqlError("Actual statement count 2 did not match the desired statement count 1.", 8, "0A000")
     words = _SPACE.sub(" ", body[:200])
     for pattern, handler in _COMPILED:
         if pattern.match(words):
             return handler(session, body, params)
-    raise SqlError(f"SQL compilation error:\nsyntax error line 1 at position 0 unexpected '{words[:20]}'.", 1003, "42000")
+    raise SqlError(
+        f"SQL compilation error:\nsyntax error line 1 at position 0 unexpected '{words[:20]}'.", 1003, "42000"
+    )

@@ -75,7 +75,10 @@ def without_keys(expression: Expr) -> Expr:
     for item in schema.expressions:
         inner = item.expressions[0] if isinstance(item, exp.Constraint) and item.expressions else item
         if isinstance(inner, exp.PrimaryKey):
-            primary |= {name_of(column.this if isinstance(column, exp.Ordered) else column) for column in inner.expressions}
+            primary |= {
+                name_of(column.this if isinstance(column, exp.Ordered) else column)
+                for column in inner.expressions
+            }
         if not isinstance(inner, _KEYS):
             kept.append(item)
     for column in kept:
@@ -103,7 +106,12 @@ def _plain_column(column: exp.ColumnDef, primary: bool) -> None:  # noqa: FBT001
 
 
 def _length(kind: Expr | None) -> int | None:
-    texts = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR, exp.DataType.Type.TEXT, exp.DataType.Type.NVARCHAR)
+    texts = (
+        exp.DataType.Type.VARCHAR,
+        exp.DataType.Type.CHAR,
+        exp.DataType.Type.TEXT,
+        exp.DataType.Type.NVARCHAR,
+    )
     if not (isinstance(kind, exp.DataType) and kind.this in texts):
         return None
     if kind.expressions:
@@ -113,7 +121,9 @@ def _length(kind: Expr | None) -> int | None:
 
 def qualify_view(session: Session, expression: Expr) -> None:
     """Names inside a view mean the place where it was made, whoever reads it."""
-    if not (isinstance(expression, exp.Create) and expression.kind == "VIEW" and expression.expression is not None):
+    if not (
+        isinstance(expression, exp.Create) and expression.kind == "VIEW" and expression.expression is not None
+    ):
         return
     names = {cte.alias_or_name.upper() for cte in expression.expression.find_all(exp.CTE)}
     for table in expression.expression.find_all(exp.Table):
@@ -138,11 +148,16 @@ def take_comments(expression: Expr) -> list[tuple[str, str]]:
         for constraint in column.args.get("constraints") or []:
             kind = constraint.args.get("kind")
             if isinstance(kind, exp.CommentColumnConstraint):
-                found.append((name_of(column.this), str(kind.this.name if isinstance(kind.this, Expr) else kind.this)))
+                found.append(
+                    (name_of(column.this), str(kind.this.name if isinstance(kind.this, Expr) else kind.this))
+                )
             else:
                 kept.append(constraint)
         column.set("constraints", kept)
     if expression.kind == "VIEW":
-        plain = [column.this if isinstance(column, exp.ColumnDef) else column for column in expression.this.expressions]
+        plain = [
+            column.this if isinstance(column, exp.ColumnDef) else column
+            for column in expression.this.expressions
+        ]
         expression.this.set("expressions", plain)
     return found

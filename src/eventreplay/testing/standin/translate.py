@@ -24,7 +24,8 @@ Rule = Callable[[Expr], Expr]
 def exact_integers(expression: Expr) -> Expr:
     """NUMBER and every integer type are NUMBER(38,0) in Snowflake; fakesnow makes them 64 bits wide."""
     if isinstance(expression, exp.DataType) and (
-        expression.this in _WHOLE or (expression.this == exp.DataType.Type.DECIMAL and not expression.expressions)
+        expression.this in _WHOLE
+        or (expression.this == exp.DataType.Type.DECIMAL and not expression.expressions)
     ):
         return sqlglot.exp.DataType.build("DECIMAL(38, 0)", dialect="duckdb")
     if (
@@ -46,7 +47,11 @@ _RESERVED = {
 
 def quote_reserved(expression: Expr) -> Expr:
     """Names that are words of DuckDB's and none of Snowflake's (AT, END...) keep their place by quotes."""
-    if isinstance(expression, exp.Identifier) and not expression.quoted and expression.name.upper() in _RESERVED:
+    if (
+        isinstance(expression, exp.Identifier)
+        and not expression.quoted
+        and expression.name.upper() in _RESERVED
+    ):
         expression.set("quoted", True)
     return expression
 
@@ -119,6 +124,8 @@ def _rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Ru
         t.alias_in_join,
         t.alias_in_where,
         t.alter_table_strip_cluster_by,
+        variants.cast_to_text,
+        variants.array_to_string,
         variants.unmark_text,
         quote_reserved,
         lambda e: t.create_table_as(e, cursor._duck_conn),  # noqa: SLF001

@@ -41,6 +41,9 @@ CREATE OR REPLACE MACRO {place}._parse_json(t) AS (
 CREATE OR REPLACE MACRO {place}._try_parse_json(t) AS (
     CASE WHEN TRY_CAST(t AS JSON) IS NULL THEN NULL ELSE {place}._parse_json(t) END
 );
+CREATE OR REPLACE MACRO {place}._text(x) AS (
+    CASE WHEN typeof(x) = 'JSON' THEN ltrim(json_extract_string(x::VARCHAR, '$'), chr(1)) ELSE x::VARCHAR END
+);
 """  # the function is called only for texts with a long number in them
 
 
@@ -54,11 +57,38 @@ def parse_json(expression: Expr) -> Expr:
     return expression
 
 
+_TEXTS = (exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT, exp.DataType.Type.CHAR)
+
+
+def cast_to_text(expression: Expr) -> Expr:
+    """A VARIANT string cast to text loses its quotes; what is no VARIANT is cast as it is."""
+    if (
+        isinstance(expression, exp.Cast)
+        and expression.to.this in _TEXTS
+        and isinstance(expression.this, exp.Column)
+        and not isinstance(expression.this.this, exp.Star)
+    ):
+        expression.set("this", exp.Anonymous(this="_text", expressions=[expression.this]))
+    return expression
+
+
+def array_to_string(expression: Expr) -> Expr:
+    """ARRAY_TO_STRING of an ARRAY, which is JSON here."""
+    if isinstance(expression, exp.ArrayToString):
+        array = exp.Anonymous(this="from_json", expressions=[expression.this, exp.Literal.string('["VARCHAR"]')])
+        return exp.Anonymous(this="array_to_string", expressions=[array, expression.expression])
+    return expression
+
+
 def unmark_text(expression: Expr) -> Expr:
     """A JSON value taken out as text loses the mark."""
     if isinstance(expression, exp.JSONExtractScalar) and not isinstance(expression.parent, exp.Replace):
         plain = expression.copy()
         return exp.Anonymous(
-            this="ltrim", expressions=[exp.Paren(this=plain), exp.Anonymous(this="chr", expressions=[exp.Literal.number(1)])]
+            this="ltrim",
+            expressions=[
+                exp.Paren(this=plain),
+                exp.Anonymous(this="chr", expressions=[exp.Literal.number(1)]),
+            ],
         )
     return expression
