@@ -52,6 +52,15 @@ def test_every_call_is_a_point_and_each_run_dies_before_its_own(folder: Path) ->
     assert left == ["", "1", "12", "123", "123"]
 
 
+def test_paths_may_be_relative(folder: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(SAVER), "carefully", folder.name]
+    found = KillSweep(command, calls=CALLS, within=folder, cwd=folder.parent).points()
+    assert [point.call for point in found] == ["write", "write", "write", "fsync", "rename"]
+    elsewhere = folder.parent / "stat"
+    with pytest.raises(SweepError, match="none of the calls"):
+        KillSweep(command, calls=CALLS, within=elsewhere, cwd=folder.parent).points()
+
+
 def test_a_careful_writer_passes(folder: Path) -> None:
     for run in sweep("carefully", folder).runs(before=lambda _: empty(folder)):
         assert number(folder) is None, str(run.point)

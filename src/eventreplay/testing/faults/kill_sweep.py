@@ -48,6 +48,8 @@ OUTPUT_CHARACTERS = 4000
 
 # Begun calls only: one that another thread's interrupts is cut in two, and its begin has all we need.
 _BEGUN = re.compile(r"^(\d+) +(\w+)\((.*)")
+_HELD = re.compile(r"(\w+)<(/[^>]*)>")
+_NAMED = re.compile(r'"([^"]+)"')
 _SIGNAL = re.compile(r"^SIG[A-Z0-9]+$")
 
 Hook = Callable[["Point"], None]
@@ -105,7 +107,8 @@ class KillSweep:
     Args:
         command: its words. It must do the same in each run, after `before`.
         calls: kinds of system calls; those that this machine's kernel does not know are left out.
-        within: count only calls that name something below this folder (a path or an open file); None: all.
+        within: count only calls that name something below this folder (a path, taken from `cwd`, or an
+            open file); None: all.
         fault: a signal (`SIGKILL`) or an error (`EIO`, `ENOSPC`) at the call.
         env: the command's environment; None: this process's.
         cwd: where it runs.
@@ -278,8 +281,12 @@ class KillSweep:
     def _inside(self, arguments: str) -> bool:
         if self._within is None:
             return True
-        place = re.escape(str(self._within.resolve()))
-        return re.search(rf'[<"]{place}(?:/[^>"]*)?[>"]', arguments) is not None
+        place = str(self._within.resolve())
+        # Open files are shown with their path, but a path that the program names is shown as it names it.
+        paths = [path for name, path in _HELD.findall(arguments) if name != "AT_FDCWD"]
+        start = self._cwd or Path.cwd()
+        paths += [os.path.normpath(start / named) for named in _NAMED.findall(arguments)]
+        return any(path == place or path.startswith(place + "/") for path in paths)
 
 
 def _end(output: str | None) -> str:
