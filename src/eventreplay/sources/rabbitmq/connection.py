@@ -10,6 +10,7 @@ Three places of pika that are not public are used, each guarded by a test: `_on_
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 
 from eventreplay.sources.rabbitmq.frames import Splitter
+
+# The driver logs every lost connection as an error. Where nobody has set up logging, that is not for the
+# screen: what matters of it is raised. Where somebody has, it still arrives there.
+logging.getLogger("pika").addHandler(logging.NullHandler())
 
 READ_BYTES_MAX = 256 * 1024
 """Bytes of one read from the socket; pika's own 4 KiB cost a system call for every ten messages."""
@@ -69,6 +74,11 @@ class LeanConnection(SelectConnection):  # type: ignore[misc] # the driver ships
         if self._gate is not None:
             self._gate.open()
 
+    def abandon(self) -> None:
+        """Close the socket, if it is still open; the loop has ended and will not."""
+        if self._gate is not None:
+            self._gate.abandon()
+
     def _on_data_available(self, data_in: bytes) -> None:
         if self._splitter is None or self._received is None:
             super()._on_data_available(data_in)
@@ -114,6 +124,9 @@ class _Gate:
             self.is_shut = False
             self._loop.set_reader(self._socket.fileno(), self._readable)
             self._readable()  # TLS may hold bytes that make no socket readable
+
+    def abandon(self) -> None:
+        self._socket.close()
 
     def _readable(self) -> None:
         if not self.is_shut:

@@ -36,6 +36,9 @@ STABLE_S = 60.0
 CLOSE_S_MAX = 5.0
 """How long closing waits for the broker to confirm it; acknowledgements sent before are then in its hands."""
 
+ATTACH_TIMES = 2
+"""Of `connect_timeout_s`: how long it may take until the broker has accepted the consumer."""
+
 _WAIT_FIRST_S = 0.2
 
 
@@ -195,9 +198,11 @@ class Link:
         if self._stopping.is_set():
             loop.add_callback_threadsafe(self._say_goodbye)
         self._connection = connection
+        loop.call_later(ATTACH_TIMES * self._settings.connect_timeout_s, self._attach_or_lose)
         try:
             loop.start()
         finally:
+            connection.abandon()
             was_good = self._attached and (self._settled or monotonic() - self._since_s >= STABLE_S)
             self._detach()
             loop.close()
@@ -220,6 +225,17 @@ class Link:
             self._session += 1
             self._loop = self._connection = self._channel = self._splitter = None
             self._changed.notify_all()
+
+    def _attach_or_lose(self) -> None:
+        """A broker may accept a connection and then answer nothing, e.g. for a queue without a leader."""
+        if not self._attached:
+            self._lose(
+                SourceUnavailableError(
+                    f"RabbitMQ did not accept a consumer of queue {self._settings.queue!r} in time.",
+                    hint="Has the queue a leader? rabbitmq-queues quorum_status QUEUE.",
+                    queue=self._settings.queue,
+                )
+            )
 
     def _on_open(self, connection: LeanConnection) -> None:
         connection.channel(on_open_callback=self._on_channel)
@@ -280,6 +296,8 @@ class Link:
         connection = self._connection
         if connection is not None and not (connection.is_closing or connection.is_closed):
             connection.close()
+        if self._loop is not None:
+            self._loop.call_later(CLOSE_S_MAX, self._loop.stop)  # who does not answer is not waited for
 
     def _acknowledge(self, session: int, acknowledge: Callable[[Any], None]) -> None:
         if session == self._session and self._channel is not None and self._channel.is_open:

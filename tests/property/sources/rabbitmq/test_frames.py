@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from itertools import pairwise
 from typing import Any
 
 import hypothesis.strategies as st
@@ -123,7 +124,7 @@ def split(stream: bytes, cuts: list[int], **bounds: int) -> tuple[Splitter, list
         message_bytes_max=bounds.get("message_bytes_max", 10_000),
     )
     edges = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         splitter.feed(stream[begin:end])
     return splitter, others
 

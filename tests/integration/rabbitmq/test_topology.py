@@ -1,0 +1,190 @@
+"""Declaring, checking, rights and TLS: what is missing is named, and nothing is taken or changed on the way."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pika
+import pytest
+
+from eventreplay.errors import ConfigError, SourceError
+from eventreplay.finding import Finding
+from eventreplay.sources.rabbitmq import RabbitSource
+from eventreplay.sources.rabbitmq.check import check
+from eventreplay.sources.rabbitmq.topology import declare
+from eventreplay.testing.examples import example_events
+from eventreplay.testing.faults.publisher import Publisher
+from eventreplay.testing.services import RabbitServer
+from tests.integration.rabbitmq.books import Found, declared, run, settings, until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def vhost_of(url: str) -> str:
+    return unquote(urlsplit(url).path[1:])
+
+
+@pytest.fixture
+def user(rabbitmq_server: RabbitServer, rabbitmq_url: str) -> Iterator[tuple[str, str]]:
+    """Somebody without any right: name, and URL."""
+    name, word = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+    rabbitmq_server.rabbitmqctl("add_user", name, word)
+    parts = urlsplit(rabbitmq_url)
+    yield name, f"amqp://{name}:{word}@{parts.hostname}:{parts.port}{parts.path}"
+    rabbitmq_server.rabbitmqctl("delete_user", name)
+
+
+def test_declaring_twice_is_declaring_once(rabbitmq_url: str) -> None:
+    wanted = settings(rabbitmq_url, bind=("amq.topic:orders.#",))
+    assert declare(wanted) == declare(wanted)
+    findings = by_name(check(wanted))
+    assert all(finding.ok for finding in findings.values()), findings
+    assert {"read on queue", "write on queue", "configure on queue", "dead letters", "TLS"} <= set(findings)
+
+
+@pytest.mark.parametrize(
+    ("change", "argument"),
+    [
+        # The broker names the first that differs; a quorum queue has arguments that a classic one has not.
+        ({"queue_type": "classic"}, "x-"),
+        ({"delivery_limit": 3}, "x-delivery-limit"),
+        ({"dead_letter_exchange": "elsewhere"}, "x-dead-letter-exchange"),
+    ],
+)
+def test_what_differs_is_named(rabbitmq_url: str, change: dict[str, object], argument: str) -> None:
+    declared(rabbitmq_url)
+    with pytest.raises(ConfigError) as caught:
+        declare(settings(rabbitmq_url, **change))
+    assert str(caught.value.fields["argument"]).startswith(argument)
+    assert not by_name(check(settings(rabbitmq_url, **change)))["queue arguments"].ok
+
+
+def test_a_quorum_queue_without_dead_letters_is_told_of(rabbitmq_url: str) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_url))
+    connection.channel().queue_declare("events", durable=True, arguments={"x-queue-type": "quorum"})
+    connection.close()
+    findings = by_name(check(settings(rabbitmq_url)))
+    assert not findings["dead letters"].ok
+    assert not findings["queue arguments"].ok
+
+
+def test_a_check_takes_no_message(rabbitmq_url: str, tmp_path: Path) -> None:
+    consumer = declared(rabbitmq_url)
+    with Publisher(rabbitmq_url, routing_key="events") as publisher:
+        ledger = publisher.publish(example_events(3))
+    assert all(finding.ok for finding in check(consumer))
+    run(consumer, tmp_path)
+    Found(tmp_path).holds(ledger)
+    assert check(settings(rabbitmq_url, "no-such"))[-2].detail.startswith("There is no queue")
+
+
+def test_each_missing_right_is_named(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str, user: tuple[str, str]
+) -> None:
+    name, url = user
+    vhost = vhost_of(rabbitmq_url)
+    declared(rabbitmq_url)
+    mine = settings(url)
+
+    findings = check(mine)
+    assert [finding.ok for finding in findings] == [False]
+    assert "virtual host" in findings[0].detail
+    with pytest.raises(SourceError, match="virtual host") as caught:
+        declare(mine)
+    assert url.split(":")[2].split("@")[0] not in str(caught.value)
+
+    for configure, write, read, right in (
+        ("^$", ".*", ".*", "configure"),
+        (".*", "^$", ".*", "write"),
+        (".*", ".*", "^$", "read"),
+    ):
+        rabbitmq_server.rabbitmqctl("set_permissions", "-p", vhost, name, configure, write, read)
+        assert not by_name(check(mine))[f"{right} on queue"].ok, right
+        with pytest.raises(SourceError) as caught:
+            declare(settings(url, "another"))
+        assert caught.value.fields["right"] == right
+    source = RabbitSource(mine)
+    with pytest.raises(SourceError, match="right to read") as caught:
+        until(lambda: source.receive(0.2) is not None)
+    assert not caught.value.retryable
+    source.close()
+
+
+def test_the_user_of_deploy_can_capture_and_nothing_else(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str, user: tuple[str, str], tmp_path: Path
+) -> None:
+    name, url = user
+    given = json.loads((ROOT / "deploy/rabbitmq/definitions.json").read_text("utf-8"))
+    rights = next(one for one in given["permissions"] if one["user"] == "eventreplay-capture")
+    declared(rabbitmq_url, "orders")
+    with Publisher(rabbitmq_url, routing_key="orders") as publisher:
+        ledger = publisher.publish(example_events(5))
+    rabbitmq_server.rabbitmqctl(
+        *("set_permissions", "-p", vhost_of(rabbitmq_url), name),
+        *(rights["configure"], rights["write"], rights["read"]),
+    )
+    run(settings(url, "orders"), tmp_path)
+    Found(tmp_path).holds(ledger)
+    with pytest.raises(SourceError, match="configure"):
+        declare(settings(url, "orders"))
+    with pytest.raises(SourceError, match="read"):
+        run(settings(url, "other"), tmp_path / "other")
+
+
+def test_a_wrong_password_is_final_and_not_shown(rabbitmq_url: str) -> None:
+    parts = urlsplit(rabbitmq_url)
+    url = f"amqp://{parts.username}:wrong-word@{parts.hostname}:{parts.port}{parts.path}"
+    source = RabbitSource(settings(url))
+    with pytest.raises(SourceError) as caught:
+        until(lambda: source.receive(0.2) is not None)
+    assert not caught.value.retryable
+    assert "wrong-word" not in f"{caught.value!r} {caught.value} {caught.value.fields} {source!r}"
+    source.close()
+
+
+@pytest.fixture(scope="module")
+def tls_server() -> Iterator[RabbitServer]:
+    with RabbitServer.start(tls=True) as server:
+        yield server
+
+
+def test_tls_with_the_right_host_name(tls_server: RabbitServer, tmp_path: Path) -> None:
+    assert tls_server.tls_url is not None
+    declared(tls_server.url, "over-tls")
+    with Publisher(tls_server.url, routing_key="over-tls") as publisher:
+        ledger = publisher.publish(example_events(2000))
+    # A buffer far smaller than what comes: reading pauses and goes on, in TLS as well.
+    encrypted = settings(
+        tls_server.tls_url, "over-tls", ca_file=str(tls_server.ca_file), delivery_rows_max=50
+    )
+    run(encrypted, tmp_path)
+    Found(tmp_path).holds(ledger)
+    assert by_name(check(encrypted))["TLS"].ok
+
+
+def test_tls_with_a_wrong_host_name_is_refused(tls_server: RabbitServer) -> None:
+    assert tls_server.tls_url is not None
+    # The loopback in short: the same broker, by a name its certificate does not have.
+    wrong = settings(
+        tls_server.tls_url.replace("@127.0.0.1", "@127.1"), "over-tls", ca_file=str(tls_server.ca_file)
+    )
+    source = RabbitSource(wrong)
+    with pytest.raises(SourceError, match="certificate") as caught:
+        until(lambda: source.receive(0.2) is not None)
+    assert not caught.value.retryable
+    source.close()
+    assert "certificate" in check(wrong)[0].detail
+
+
+def test_tls_without_the_authority_is_refused(tls_server: RabbitServer) -> None:
+    assert tls_server.tls_url is not None
+    with pytest.raises(SourceError, match="certificate"):
+        declare(settings(tls_server.tls_url, "over-tls"))
