@@ -241,4 +241,22 @@ BUGS = (
         (("        if self.last is not None:\n", "        if self.held.read >= self.rows_min and self.last is not None:\n"),),
         (f"{REPLAY}::test_commits_of_the_log_share_a_transaction_until_it_is_large_enough",),
     ),
+    Bug(
+        "s3: a refusal is taken for nothing there",
+        "src/eventreplay/log/s3/storage.py",
+        (('                if error.status == _NOT_FOUND and error.code != "NoSuchBucket":\n', "                if error.status in (403, _NOT_FOUND):\n"),),
+        ("tests/unit/log/test_s3_storage.py::test_a_refusal_is_never_taken_for_nothing_there",),
+    ),
+    Bug(
+        "s3: after silence, a name that is taken counts as written by us",
+        "src/eventreplay/log/s3/storage.py",
+        (("return write.unknown and self._was_ours(write)", "return write.unknown"),),
+        ("tests/unit/log/test_s3_storage.py::test_after_silence_anothers_write_is_not_ours",),
+    ),
+    Bug(
+        "s3: puts without their condition",
+        "src/eventreplay/log/s3/storage.py",
+        ((", **parameters, **write.condition)", ", **parameters)"),),
+        ("tests/unit/log/test_s3_storage.py::test_nothing_is_ever_overwritten_but_what_was_seen",),
+    ),
 )  # fmt: skip
