@@ -252,6 +252,7 @@ class StandInServer:
             ) from error
         # Without the bounds the connector tries for ever.
         bounds = {"login_timeout": LOGIN_S_MAX, "network_timeout": LOGIN_S_MAX}
+        bounds["platform_detection_timeout_seconds"] = 0  # it would ask the metadata services of clouds
         with connector.connect(**self.connect_args(), **bounds) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
 
