@@ -15,6 +15,7 @@ from eventreplay.cli.commands import (
     log,
     postgres,
     quarantine,
+    rabbitmq,
     replay,
     snowflake,
 )
@@ -60,6 +61,7 @@ replay.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(postgres.app, name="postgres")
+rabbitmq.register(app)
 app.add_typer(snowflake.app, name="snowflake")
 inspect.register(app)
 doctor.register(app)

@@ -26,6 +26,8 @@ COMMANDS = (
     ("plugins",),
     ("doctor",),
     ("postgres", "check"),
+    ("rabbitmq", "declare"),
+    ("rabbitmq", "check"),
     ("snowflake", "init"),
     ("snowflake", "check"),
 )
