@@ -58,7 +58,7 @@
 
 {#- Snowflake commits each statement by itself unless told otherwise. -#}
 {% macro snowflake__get_incremental_touched_sql(arg_dict) -%}
-    {{ return(snowflake_dml_explicit_transaction(default__get_incremental_touched_sql(arg_dict) ~ ';')) }}
+    {{ return(snowflake_dml_explicit_transaction(default__get_incremental_touched_sql(arg_dict))) }}
 {%- endmacro %}
 
 {% macro touched_keys(kind) -%}
