@@ -66,7 +66,7 @@ def _tls(journal: Journal, settings: PostgresSettings) -> Finding:
     return Finding(
         name="TLS",
         ok=safe,
-        detail=f"The connection is {state}, sslmode {given['sslmode']}{', on this machine' if local else ''}.",
+        detail=f"The connection is {state}, sslmode {given['sslmode']}.",
         hint="" if safe else "Leave sslmode away: verify-full makes sure that it is the right server.",
         required=False,
     )
@@ -78,7 +78,7 @@ def _advice(session: Session, settings: PostgresSettings, journal: Journal) -> I
     yield Finding(
         name="append-only",
         ok=not changed,
-        detail=f"{updated} rows were updated and {deleted} deleted since the server's statistics began.",
+        detail=f"{updated} rows updated and {deleted} deleted since the server's statistics began.",
         hint="The log keeps what was captured; later changes do not reach it." if changed else "",
         required=False,
     )

@@ -70,15 +70,20 @@ class Horizon:
 
     def advance(self, wait_s: float) -> int:
         """The safe position, waiting up to `wait_s` for who could fill holes; never skips one."""
-        if self._pending is None:
-            self._begin()
-        pending = self._pending
-        if pending is None:
-            return self._safe
-        if self.is_decidable and self._drained(pending, time.monotonic() + wait_s):
-            self._decide(pending)
-            return self._safe
-        return self._below(pending)
+        deadline_s = time.monotonic() + wait_s
+        if self._pending is not None and not self._settled(self._pending, deadline_s):
+            return self._below(self._pending)
+        # What an earlier call had left open is settled: see how far it goes by now.
+        self._begin()
+        if self._pending is not None and not self._settled(self._pending, deadline_s):
+            return self._below(self._pending)
+        return self._safe
+
+    def _settled(self, pending: _Pending, deadline_s: float) -> bool:
+        if not self.is_decidable or not self._drained(pending, deadline_s):
+            return False
+        self._decide(pending)
+        return True
 
     def _begin(self) -> None:
         seen = self.look(self._safe, None)

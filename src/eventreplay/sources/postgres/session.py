@@ -140,5 +140,5 @@ def _authorities(sslrootcert: str) -> str:
     """libpq 16 knows `system`, older ones do not, and a wheel's own idea of it may be a folder not here."""
     if sslrootcert != "system":
         return sslrootcert
-    bundle = ssl.get_default_verify_paths().cafile
-    return sslrootcert if bundle is None or not Path(bundle).exists() else bundle
+    bundle: str | None = ssl.get_default_verify_paths().cafile
+    return str(bundle) if Path(bundle or "/nowhere").exists() else sslrootcert
