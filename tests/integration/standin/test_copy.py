@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ Put = Callable[..., None]
 def test_a_transformation_casts_and_names_its_file_and_row(client: Client, staged: Put) -> None:
     """COPY and docs.snowflake.com/en/user-guide/querying-metadata: $1:c::t, METADATA$FILENAME, rows from
     1."""
-    at = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
+    at = dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
     staged(
         "a.parquet",
         {

@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 
 from tests.integration.standin.client import Client
 
@@ -22,8 +22,8 @@ def test_times_keep_their_microseconds_before_and_after_1970(client: Client) -> 
         "INSERT INTO t VALUES ('1969-12-31 23:59:59.999999', '2026-01-02 03:04:05.000001+00:00')",
     )
     naive, zoned = client.rows("SELECT a, z FROM t")[0]
-    assert naive == datetime.datetime(1969, 12, 31, 23, 59, 59, 999999)  # noqa: DTZ001 - NTZ has no zone
-    assert zoned == datetime.datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=datetime.UTC)
+    assert naive == dt.datetime(1969, 12, 31, 23, 59, 59, 999999)  # noqa: DTZ001 - NTZ has no zone
+    assert zoned == dt.datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=dt.UTC)
 
 
 def test_values_bound_and_arrays_bound(client: Client) -> None:

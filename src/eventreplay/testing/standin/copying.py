@@ -1,6 +1,6 @@
 """COPY INTO a table: each file by one INSERT ... SELECT over the file, all files or none, with a load history."""
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def _choose(plan: _Plan) -> list[Staged]:
 def _load(plan: _Plan, run: Run, staged: Staged, fetched: list[Path]) -> dict[str, Any]:
     shown = plan.stage.shown(staged.name)
     history = f'"{plan.key[0]}"._fs_information_schema._loaded_files'
-    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=HISTORY_DAYS)
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=HISTORY_DAYS)
     seen = plan.session.duck.execute(
         f"SELECT 1 FROM {history} WHERE schema_name = ? AND table_name = ? AND file_name = ? AND etag = ? "  # noqa: S608 - a constant
         "AND loaded_at >= ? LIMIT 1",
@@ -169,7 +169,7 @@ def _load(plan: _Plan, run: Run, staged: Staged, fetched: list[Path]) -> dict[st
         fetched.append(path)
     sql, params = _insert(plan, _File(staged, path, _columns(plan, path)))
     count = run(sql, params).fetchall()[0][0]
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     run(f"INSERT INTO {history} VALUES (?, ?, ?, ?, ?, ?)", [*plan.key[1:], shown, staged.etag, count, now])  # noqa: S608
     return {
         **row, "file": shown, "status": "LOADED", "rows_parsed": count, "rows_loaded": count, "error_limit": 1,

@@ -1,6 +1,6 @@
 """What was run: statement by statement, with query tags, for tests to look at."""
 
-import datetime
+import datetime as dt
 import threading
 from collections import deque
 from typing import Any
@@ -38,7 +38,7 @@ class QueryHistory:
 
     def add(self, row: dict[str, Any]) -> None:
         with self._lock:
-            self._rows.append({**row, "END_TIME": datetime.datetime.now(datetime.UTC)})
+            self._rows.append({**row, "END_TIME": dt.datetime.now(dt.UTC)})
 
     def table(self) -> pa.Table:
         with self._lock:

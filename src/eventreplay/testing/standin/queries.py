@@ -1,6 +1,6 @@
 """A query request: bindings in, rows or an error out, and a line of history."""
 
-import datetime
+import datetime as dt
 import threading
 import time
 import uuid
@@ -41,7 +41,7 @@ def answer_query(
 ) -> dict[str, Any]:
     """Run one statement in its session and say what came out, as the API does."""
     query_id = str(uuid.uuid4())
-    started = datetime.datetime.now(datetime.UTC)
+    started = dt.datetime.now(dt.UTC)
     began = time.monotonic()
     error: SqlError | None = None
     reply: dict[str, Any] = {}
