@@ -259,4 +259,34 @@ BUGS = (
         ((", **parameters, **write.condition)", ", **parameters)"),),
         ("tests/unit/log/test_s3_storage.py::test_nothing_is_ever_overwritten_but_what_was_seen",),
     ),
+    Bug(
+        "snowflake: COPY's load history decides what is loaded",
+        "src/eventreplay/sinks/snowflake/copying.py",
+        (("ON_ERROR = ABORT_STATEMENT FORCE = TRUE", "ON_ERROR = ABORT_STATEMENT"),),
+        ("tests/unit/sinks/snowflake/test_statements.py::test_copy_names_its_files_and_never_asks_the_history",),
+    ),
+    Bug(
+        "snowflake: the driver's text goes into errors",
+        "src/eventreplay/sinks/snowflake/failures.py",
+        (("    where = _where(facts)\n", "    where = _where(facts) + str(error)\n"),),
+        ("tests/unit/sinks/snowflake/test_statements.py::test_errors_are_final_or_retryable_and_quote_nothing",),
+    ),
+    Bug(
+        "snowflake: bytes of a sliced batch are those of the whole one",
+        "src/eventreplay/sinks/snowflake/spool.py",
+        (("values.offset : values.offset + len(values) + 1]", ": len(values) + 1]"),),
+        ("tests/unit/sinks/snowflake/test_spool.py::test_hexadecimal_text_is_that_of_bytes",),
+    ),
+    Bug(
+        "snowflake: the checkpoint is moved without the lock",
+        "src/eventreplay/sinks/snowflake/sink.py",
+        (("        checkpoints.lock(session, self._raw, self._holder(replay_id), pending.moment_us)\n        if not", "        if not"),),
+        ("tests/integration/snowflake/test_together.py::test_two_first_comers_cannot_both_win",),
+    ),
+    Bug(
+        "snowflake: a COMMIT without an answer is taken for one that failed",
+        "src/eventreplay/sinks/snowflake/sink.py",
+        (("        if found == checkpoint:\n            return\n", ""),),
+        ("tests/integration/snowflake/test_faults.py::test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing[commit]",),
+    ),
 )  # fmt: skip

@@ -23,7 +23,6 @@ from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 _PARAMETERS = re.compile(r"(?P<base>[A-Z_]+)(?:\((?P<width>\d+)(?:,(?P<scale>\d+))?\))?")
 _WIDTHS = {"VARCHAR": 16_777_216, "BINARY": 8_388_608}
 """What Snowflake means where no length is given; newer accounts mean more."""
-_DIGEST = "BINARY"
 
 
 @frozen
@@ -47,9 +46,8 @@ def _kind(field: pa.Field, variants: frozenset[str]) -> str:
         return "NUMBER(19,0)"
     if pa.types.is_timestamp(field.type):
         return "TIMESTAMP_NTZ(6)"
-    if pa.types.is_fixed_size_binary(field.type):
-        return _DIGEST
-    return "BINARY" if pa.types.is_binary(field.type) else "VARCHAR"
+    is_bytes = pa.types.is_binary(field.type) or pa.types.is_fixed_size_binary(field.type)
+    return "BINARY" if is_bytes else "VARCHAR"
 
 
 def _columns(schema: pa.Schema, variants: frozenset[str], moment: str) -> tuple[Column, ...]:
