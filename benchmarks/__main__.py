@@ -94,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     servers.add_argument("--turns", type=int, help="how often each is measured; the median counts")
     servers.add_argument("--without-dlt", action="store_true", help="journal: leave dlt out")
     servers.add_argument("--dlt-rows", type=int, help="journal: rows for the slow backends of dlt")
+    servers.add_argument("--kinds", help="queue: types of queues, comma-separated")
     servers.add_argument("--rates", help="latency: messages per second, comma-separated")
     servers.add_argument("--seconds", type=int, help="latency: how long each rate is kept up")
     servers.add_argument("--age-ms", type=int, help="latency: age at which a segment is committed")
@@ -118,7 +119,7 @@ def _options(name: str, arguments: argparse.Namespace) -> dict[str, object]:
             "dlt": False if arguments.without_dlt else None,
             "dlt_rows_max": arguments.dlt_rows,
         },
-        "queue": {"events": arguments.rows, "turns": arguments.turns},
+        "queue": {"events": arguments.rows, "turns": arguments.turns, "kinds": arguments.kinds},
         "warehouse": {"events": arguments.rows, "turns": arguments.turns},
         "latency": {"rates": arguments.rates, "seconds": arguments.seconds, "age_max_ms": arguments.age_ms},
         "memory": {"rows": arguments.rows},

@@ -35,7 +35,7 @@ class Options:
 
     rows: int = 300_000
     dlt: bool = True
-    dlt_rows_max: int = 300_000
+    dlt_rows_max: int = 200_000
     turns: int = 3
 
 

@@ -57,7 +57,7 @@ def test_journal_beside_dlt_in_its_own_environment(root: Path) -> None:
 
 
 def test_queue_beside_pika_and_a_client_in_c(root: Path) -> None:
-    report = run(root, "--only", "queue", "--rows", "300", "--turns", "1")["queue"]
+    report = run(root, "--only", "queue", "--kinds", "quorum", "--rows", "300", "--turns", "1")["queue"]
     found = titles(report)
     ways = {
         "queue to log",
@@ -65,8 +65,7 @@ def test_queue_beside_pika_and_a_client_in_c(root: Path) -> None:
         "pika, BlockingConnection",
         "pika, SelectConnection",
     }
-    for kind in ("classic", "quorum"):
-        assert {f"{kind}: {way}" for way in ways} <= set(found)
+    assert {f"quorum: {way}" for way in ways} <= set(found)
     without = [note for note in report["notes"] if note.startswith("no client in C")]
     assert ("quorum: C client (limit)" in found) != bool(without)
 
