@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 
@@ -22,15 +23,15 @@ ATTEMPTS_MAX = 4
 class Bucket:
     """One bucket, asked through the shim (`storage`) or past it (`plain`); prefixes keep cases apart."""
 
-    def __init__(self, shim: S3Shim, name: str, direct: str) -> None:
+    def __init__(self, shim: S3Shim, name: str, direct: str, clients: dict[str, S3Client]) -> None:
         self.shim = shim
         self.name = name
         self.settings = S3Settings(
             endpoint=shim.endpoint, region="us-east-1", request_timeout_s=TIMEOUT_S, attempts_max=ATTEMPTS_MAX
         )
-        self._client = S3Client(name, self.settings)
+        self._client = self._asked(clients, self.settings)
         self.direct = direct
-        self._direct = S3Client(name, S3Settings(endpoint=direct, region="us-east-1"))
+        self._direct = self._asked(clients, S3Settings(endpoint=direct, region="us-east-1"))
         self._numbers = itertools.count()
         self._tokens = itertools.count()
         self.waits_s: list[float] = []
@@ -70,9 +71,14 @@ class Bucket:
         found = self._direct.call("list_multipart_uploads").get("Uploads", [])
         return [str(one["Key"]) for one in found]
 
-    def close(self) -> None:
-        self._client.close()
-        self._direct.close()
+    def _asked(self, clients: dict[str, S3Client], settings: S3Settings) -> S3Client:
+        """A client of this bucket; making boto3's takes longer than most tests, so all share one."""
+        endpoint = str(settings.endpoint)
+        if endpoint not in clients:
+            clients[endpoint] = S3Client(self.name, settings)
+        found = copy.copy(clients[endpoint])
+        found.bucket = self.name
+        return found
 
     def _open(self, storage: Storage, prefix: str) -> Log:
         return Log.open(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from eventreplay.log.s3.client import S3Client
 from eventreplay.testing.faults.s3 import S3Shim
 from eventreplay.testing.services import S3Server
 from tests.integration.s3.bucket import Bucket
@@ -17,11 +18,19 @@ def shim(s3_server: S3Server) -> Iterator[S3Shim]:
         yield shim
 
 
+@pytest.fixture(scope="session")
+def s3_clients() -> Iterator[dict[str, S3Client]]:
+    clients: dict[str, S3Client] = {}
+    yield clients
+    for client in clients.values():
+        client.close()
+
+
 @pytest.fixture
-def bucket(shim: S3Shim, s3_server: S3Server, s3_bucket: str) -> Iterator[Bucket]:
+def bucket(
+    shim: S3Shim, s3_server: S3Server, s3_bucket: str, s3_clients: dict[str, S3Client]
+) -> Iterator[Bucket]:
     shim.reset()
     shim.delay_s = 0
-    bucket = Bucket(shim, s3_bucket, s3_server.endpoint)
-    yield bucket
+    yield Bucket(shim, s3_bucket, s3_server.endpoint, s3_clients)
     shim.reset()
-    bucket.close()

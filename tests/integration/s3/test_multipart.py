@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -17,6 +18,11 @@ from tests.integration.s3.bucket import PARTITION, Bucket
 CONTENT = bytes(range(256)) * (2 * PART_BYTES_MIN // 256) + b"the rest"
 KEY = segment_key("events", PARTITION, 0, hashlib.sha256(CONTENT).hexdigest())
 STEPS = ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
+
+
+def later(*kinds: str) -> list[Any]:
+    """The same with other kinds; ten megabytes each."""
+    return [pytest.param(kind, marks=pytest.mark.long) for kind in kinds]
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def test_what_does_not_carry_its_hash_goes_in_one_piece(bucket: Bucket, storage:
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("kind", ["500", "503", "lost", "200-error", "409"])
+@pytest.mark.parametrize("kind", ["lost", *later("500", "503", "200-error", "409")])
 def test_a_failure_at_a_step_is_ridden_out(bucket: Bucket, storage: S3Storage, step: str, kind: Kind) -> None:
     bucket.shim.fail(kind, operation=step)
     storage.put_new(KEY, CONTENT)
@@ -61,7 +67,7 @@ def test_a_damaged_part_is_sent_again(bucket: Bucket, storage: S3Storage, kind: 
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("kind", ["500", "403", "200-error"])
+@pytest.mark.parametrize("kind", ["403", *later("500", "200-error")])
 def test_a_failure_for_ever_leaves_nothing(bucket: Bucket, storage: S3Storage, step: str, kind: Kind) -> None:
     bucket.shim.fail(kind, operation=step, times=None)
     with pytest.raises(LogError) as caught:
