@@ -34,8 +34,8 @@ class SupportsPrefetch(Protocol):
         """Rows after which nothing more comes before some are settled."""
 
     @property
-    def attached(self) -> bool:
-        """Whether it delivers to us now; while it does not, silence is no sign of an empty queue."""
+    def is_quiet(self) -> bool:
+        """Whether it delivers to us and nothing is on its way: only then silence means an empty queue."""
 
 
 @runtime_checkable
@@ -128,7 +128,7 @@ def capture_queue(
             if delivery is not None:
                 heard_s = now_s
                 _hold(held, delivery, now_s)
-            elif isinstance(queue, SupportsPrefetch) and not queue.attached:
+            elif isinstance(queue, SupportsPrefetch) and not queue.is_quiet:
                 heard_s = now_s  # nothing can come: that is not being idle
             over = options.run_max_s is not None and now_s - started_s >= options.run_max_s
             over = over or (stop is not None and stop())

@@ -165,7 +165,7 @@ def test_a_queue_that_does_not_come_back_is_an_error_and_no_silence(rabbitmq_url
     connection.channel().queue_delete("events")
     connection.close()
     until(lambda: not source.attached)
-    with pytest.raises(SourceUnavailableError, match="delete|cancel"):
+    with pytest.raises(SourceUnavailableError, match=r"delete|cancel"):
         until(lambda: source.receive(0.1) is not None)
     source.close()
 

@@ -1,4 +1,4 @@
-"""Declaring, checking, rights and TLS: what is missing is named, and nothing is taken or changed on the way."""
+"""Declaring, checking, rights and TLS: what is missing is named, and nothing is taken on the way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pika
@@ -59,7 +60,7 @@ def test_declaring_twice_is_declaring_once(rabbitmq_url: str) -> None:
         ({"dead_letter_exchange": "elsewhere"}, "x-dead-letter-exchange"),
     ],
 )
-def test_what_differs_is_named(rabbitmq_url: str, change: dict[str, object], argument: str) -> None:
+def test_what_differs_is_named(rabbitmq_url: str, change: dict[str, Any], argument: str) -> None:
     declared(rabbitmq_url)
     with pytest.raises(ConfigError) as caught:
         declare(settings(rabbitmq_url, **change))

@@ -78,6 +78,12 @@ class Link:
         """Whether the broker has accepted the consumer and the connection stands."""
         return self._attached
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that was not taken, not even a part of a message."""
+        splitter = self._splitter
+        return splitter is not None and splitter.bytes_held == 0
+
     def attached_s(self) -> float:
         """Seconds since the broker accepted the consumer; 0 while it does not stand."""
         return monotonic() - self._attached_at_s if self._attached else 0.0

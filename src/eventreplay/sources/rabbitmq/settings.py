@@ -235,6 +235,8 @@ def _check_name(setting: str, name: str) -> None:
         size = len(name.encode())
     except UnicodeEncodeError:
         raise _wrong(setting, "It is not text that UTF-8 can write.") from None
+    if "\r" in name or "\n" in name:
+        raise _wrong(setting, "RabbitMQ leaves line breaks out of names: it would be another name there.")
     if not 0 < size <= _NAME_BYTES_MAX:
         raise _wrong(setting, f"A name has 1 to {_NAME_BYTES_MAX} bytes.")
 

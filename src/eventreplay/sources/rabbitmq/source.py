@@ -87,11 +87,13 @@ class RabbitSource:
 
     @property
     def attached(self) -> bool:
-        """Whether the broker delivers to this consumer now; if not, silence does not mean an empty queue.
+        """Whether the broker delivers to this consumer now."""
+        return self._link is not None and self._link.attached
 
-        Nor does it while the last position of the log is still awaited from a stream.
-        """
-        return self._link is not None and self._link.attached and self._must_see is None
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it does, and neither part of a message nor a stream's last position is awaited."""
+        return self.attached and self._must_see is None and self._link is not None and self._link.is_quiet
 
     @property
     def unsettled_rows_max(self) -> int:
