@@ -1,6 +1,7 @@
 """S3's protocol for tests: moto in a process of its own. It forgets everything when it ends.
 
-It accepts any credentials and does not check checksums; what depends on those is tested with `CephServer`.
+It accepts any credentials and does not check checksums: what depends on those needs another
+store, named by an override.
 """
 
 from __future__ import annotations
