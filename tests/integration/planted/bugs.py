@@ -289,4 +289,22 @@ BUGS = (
         (("        if found == checkpoint:\n            return\n", ""),),
         ("tests/integration/snowflake/test_faults.py::test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing[commit]",),
     ),
+    Bug(
+        "journal: a hole is skipped when the wait is over",
+        "src/eventreplay/sources/postgres/horizon.py",
+        (("            if left_s <= 0:\n                return False\n", "            if left_s <= 0:\n                return True\n"),),
+        ("tests/unit/sources/postgres/test_horizon.py",),
+    ),
+    Bug(
+        "journal: who was prepared while waited for is taken for gone",
+        "src/eventreplay/sources/postgres/horizon.py",
+        (("                if pending.prepared_listed:\n", "                if pending is not None:\n"),),
+        ("tests/unit/sources/postgres/test_horizon.py",),
+    ),
+    Bug(
+        "journal: what is missing in the first snapshot is dead",
+        "src/eventreplay/sources/postgres/horizon.py",
+        (("        seen = self._again(pending)\n", "        seen = Look(snapshot='', highest=None, holes=pending.holes)\n"),),
+        ("tests/unit/sources/postgres/test_horizon.py",),
+    ),
 )  # fmt: skip

@@ -20,8 +20,8 @@ from eventreplay.testing.faults.journal import TABLE
 
 PARTITION = "journal"
 _ROW = """
-INSERT INTO events (event_id, event_type, stream_id, source, occurred_at, recorded_at, content_type, headers, payload)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+INSERT INTO events (event_id, event_type, stream_id, source, occurred_at, recorded_at, content_type, headers,
+payload) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
 def execute(url: str, *statements: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:

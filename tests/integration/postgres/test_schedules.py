@@ -27,9 +27,9 @@ from tests.integration.postgres.journals import (
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda each: each.name)
-@pytest.mark.parametrize("restarts", [False, True], ids=["one process", "restarted"])
+@pytest.mark.parametrize("processes", ["one", "many"])
 def test_nothing_is_lost_or_doubled(
-    schedule: Schedule, restarts: bool, postgres_url: str, tmp_path: Path
+    schedule: Schedule, processes: str, postgres_url: str, tmp_path: Path
 ) -> None:
     make_table(postgres_url)
     log = Log.open(tmp_path)
@@ -40,7 +40,7 @@ def test_nothing_is_lost_or_doubled(
         nonlocal source
         capture(source, log, PARTITION)
         naive.read()
-        if restarts:
+        if processes == "many":
             source.close()
             source = open_source(postgres_url, hold_wait_s=0.02)
 
@@ -157,7 +157,8 @@ def test_a_late_arrival_raises_an_alarm_until_it_is_captured(postgres_url: str, 
         assert capture_all(postgres_url, tmp_path).position == 2
         # An id that was kept outside of any transaction: no lock could show it.
         writer.execute(
-            "INSERT INTO events (id, event_id, event_type, occurred_at, payload) VALUES (1, 'late', 't', now(), 'x')"
+            "INSERT INTO events (id, event_id, event_type, occurred_at, payload)"
+            " VALUES (1, 'late', 't', now(), 'x')"
         )
         writer.insert()
         writer.commit()
@@ -186,9 +187,7 @@ def test_a_sequence_that_went_back_stops(postgres_url: str, tmp_path: Path) -> N
         capture_all(postgres_url, tmp_path)
 
 
-def test_a_table_restored_into_another_cluster_stops(
-    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
-) -> None:
+def test_a_table_restored_into_another_cluster_stops(postgres_url: str, tmp_path: Path) -> None:
     make_table(postgres_url)
     with Writer(postgres_url) as writer:
         writer.insert()

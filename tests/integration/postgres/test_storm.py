@@ -1,4 +1,4 @@
-"""Many writers at once against a reader that runs beside them: none lost, none doubled, the naive one loses."""
+"""Many writers at once and a reader beside them: none lost, none doubled, the naive one loses."""
 
 from __future__ import annotations
 

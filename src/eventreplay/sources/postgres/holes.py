@@ -18,7 +18,7 @@ _EMPTY = np.zeros((0, 2), dtype=np.int64)
 # Whoever inserts holds RowExclusiveLock on the table, and whoever takes an id holds it on the sequence, both
 # to the end of their transaction and both before the id is taken. Weaker modes (readers, VACUUM, building an
 # index) do not write rows. pg_locks looks at the fast-path locks first and at the main table then, and a lock
-# only ever moves from there to here, so none is missed. A prepared transaction holds its locks without a process.
+# only ever moves from there to here, so none is missed. A prepared transaction has no process.
 _WRITERS = f"""
 WITH RECURSIVE {TREE},
 held AS (
