@@ -27,13 +27,16 @@ def test_a_transformation_casts_and_names_its_file_and_row(client: Client, stage
         },
     )  # fmt: skip
     client.run(
-        "CREATE TABLE t (id NUMBER, amount NUMBER(38,9), payload BINARY, v VARIANT, at TIMESTAMP_NTZ, f VARCHAR, r NUMBER)"
+        "CREATE TABLE t (id NUMBER, amount NUMBER(38,9), payload BINARY, v VARIANT, at TIMESTAMP_NTZ, f "
+        "VARCHAR, r NUMBER)"
     )
     copied = client.rows(
-        "COPY INTO t (id, amount, payload, v, at, f, r) FROM (SELECT $1:id::NUMBER(38,0), $1:amount::NUMBER(38,9), "
+        "COPY INTO t (id, amount, payload, v, at, f, r) FROM (SELECT $1:id::NUMBER(38,0), "
+        "$1:amount::NUMBER(38,9), "
         "$1:payload::BINARY, PARSE_JSON($1:text::VARCHAR), $1:at::TIMESTAMP_NTZ, METADATA$FILENAME, "
         "METADATA$FILE_ROW_NUMBER FROM @files/in) FILES = ('a.parquet') "
-        "FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE) ON_ERROR = ABORT_STATEMENT"
+        "FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE USE_LOGICAL_TYPE = TRUE) ON_ERROR = "
+        "ABORT_STATEMENT"
     )
     assert copied == [("files/in/a.parquet", "LOADED", 2, 2, 1, 0, None, None, None, None)]
     assert client.rows("SELECT id, amount, payload, v:k::NUMBER(38,1), at, f, r FROM t ORDER BY id") == [
@@ -125,7 +128,8 @@ def test_json_lines_into_a_variant(client: Client, tmp_path: Path) -> None:
     """COPY, TYPE = JSON: one object a line, $1 is the object; numbers stay exact."""
     (tmp_path / "a.json").write_text('{"n": 123456789012345678901}\n{"n": 2}\n')
     client.run(
-        "CREATE STAGE files FILE_FORMAT = (TYPE = JSON)", f"PUT file://{tmp_path}/a.json @files AUTO_COMPRESS=FALSE",
+        "CREATE STAGE files FILE_FORMAT = (TYPE = JSON)",
+        f"PUT file://{tmp_path}/a.json @files AUTO_COMPRESS=FALSE",
         "CREATE TABLE t (v VARIANT)", "COPY INTO t FROM @files",
     )  # fmt: skip
     assert client.rows("SELECT v:n::NUMBER FROM t ORDER BY 1") == [(2,), (123456789012345678901,)]

@@ -20,7 +20,8 @@ def dbt(project: Path, server: StandInServer, database: str, *arguments: str, **
     """Run dbt; its output is the failure's text."""
     environment = {
         **os.environ, "STANDIN_USER": server.user, "STANDIN_PASSWORD": server.password,
-        "STANDIN_PORT": str(server.port), "STANDIN_DATABASE": database, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "STANDIN_PORT": str(server.port), "STANDIN_DATABASE": database,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true", **variables,
     }  # fmt: skip
     command = [str(Path(sys.executable).parent / "dbt"), "--no-use-colors", *arguments]
@@ -36,7 +37,8 @@ def test_a_project_builds_twice(
 ) -> None:
     """docs.getdbt.com/reference/resource-configs/snowflake-configs: seed, view, table with contract,
     incremental by
-    merge and by delete+insert, microbatch, snapshot, data tests, unit test, persist_docs, query_tag: twice."""
+    merge and by delete+insert, microbatch, snapshot, data tests, unit test, persist_docs,
+    query_tag: twice."""
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     database = snowflake_database["database"]
@@ -56,7 +58,8 @@ def test_a_project_builds_twice(
     ]  # fmt: skip
     assert client.rows("SELECT sku, round FROM trial.replaced ORDER BY sku") == [("A", 2), ("B", 2), ("C", 2)]
     assert client.one("SELECT COUNT(*) FROM trial.batches") == 3
-    assert client.rows("SELECT sku, COUNT(*), COUNT(dbt_valid_to) FROM trial.price_history GROUP BY 1 ORDER BY 1") == [
+    history = "SELECT sku, COUNT(*), COUNT(dbt_valid_to) FROM trial.price_history GROUP BY 1 ORDER BY 1"
+    assert client.rows(history) == [
         ("A", 1, 0), ("B", 1, 0), ("C", 2, 1),
     ]  # fmt: skip
     tagged = client.one(

@@ -99,9 +99,8 @@ def test_one_request_id_at_the_same_time_runs_once(client: Client, control: Cont
     def insert() -> Any:
         barrier.wait(10)
         with client.connection.cursor() as cursor:
-            return cursor.execute(
-                "INSERT INTO t VALUES (1)", _statement_params={"requestId": request}
-            ).fetchall()
+            cursor.execute("INSERT INTO t VALUES (1)", _statement_params={"requestId": request})
+            return cursor.fetchall()
 
     with ThreadPoolExecutor(2) as pool:
         results = [pool.submit(insert) for _ in range(2)]

@@ -18,7 +18,8 @@ def test_unmatched_duplicates_are_both_inserted(client: Client) -> None:
     """MERGE: nothing in NOT MATCHED makes source rows unique."""
     client.run("CREATE TABLE t (k NUMBER)")
     merged = client.rows(
-        "MERGE INTO t USING (SELECT 1 AS k UNION ALL SELECT 1) s ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k) VALUES (s.k)"
+        "MERGE INTO t USING (SELECT 1 AS k UNION ALL SELECT 1) s ON t.k = s.k WHEN NOT MATCHED THEN "
+        "INSERT (k) VALUES (s.k)"
     )
     assert merged == [(2,)]
     assert client.rows("SELECT k FROM t") == [(1,), (1,)]

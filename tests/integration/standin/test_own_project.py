@@ -41,7 +41,8 @@ PROFILE = """sportscards:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse that the demo filled: RAW and the MART that DuckDB makes of it."""
     folder = tmp_path_factory.mktemp("demo") / "run"
-    command = [sys.executable, "-m", "eventreplay.cli", "demo", "--dir", str(folder), "--events", str(EVENTS_MADE)]
+    program = str(Path(sys.executable).parent / "eventreplay")
+    command = [program, "demo", "--dir", str(folder), "--events", str(EVENTS_MADE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "warehouse.duckdb"
@@ -92,7 +93,9 @@ def test_our_marts_are_the_same_on_both_warehouses(
                 DBT_TARGET_PATH=str(tmp_path / "target"), DBT_LOG_PATH=str(tmp_path / "logs"),
             )  # fmt: skip
             for name in names:
-                columns_text = ", ".join(row[0] for row in warehouse.execute(f"DESCRIBE MART.{name}").fetchall())
+                columns_text = ", ".join(
+                    row[0] for row in warehouse.execute(f"DESCRIBE MART.{name}").fetchall()
+                )
                 query = f"SELECT {columns_text} FROM MART.{name}"
                 expected = warehouse.execute(query).fetchall()
                 assert sorted(map(repr, client.rows(query))) == sorted(map(repr, expected)), name

@@ -77,12 +77,16 @@ def test_copy_needs_insert_and_the_stage(admin: Client, connect: Open, role: str
     on the stage."""
     database = admin.one("SELECT CURRENT_DATABASE()")
     admin.run(
-        f"GRANT USAGE ON DATABASE {database} TO ROLE {role}", f"GRANT USAGE ON ALL SCHEMAS IN DATABASE {database} "
+        f"GRANT USAGE ON DATABASE {database} TO ROLE {role}",
+        f"GRANT USAGE ON ALL SCHEMAS IN DATABASE {database} "
         f"TO ROLE {role}", f"GRANT USAGE ON WAREHOUSE COMPUTE_WH TO ROLE {role}",
         f"GRANT SELECT ON FUTURE TABLES IN SCHEMA raw TO ROLE {role}", "CREATE TABLE raw.later (n NUMBER)",
     )  # fmt: skip
     loader = _loader(connect, role)
-    copy = f"COPY INTO {database}.raw.later FROM @{database}.raw.s FILE_FORMAT = (TYPE = PARQUET) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    copy = (
+        f"COPY INTO {database}.raw.later FROM @{database}.raw.s FILE_FORMAT = (TYPE = PARQUET) "
+        "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    )
     assert loader.rows(f"SELECT n FROM {database}.raw.later") == []  # by the grant on future tables
     assert loader.error(copy).errno == 3001
     admin.run(f"GRANT INSERT ON TABLE raw.later TO ROLE {role}")
@@ -100,7 +104,8 @@ def test_roles_are_switched_and_inherited(admin: Client, connect: Open, role: st
     database = admin.one("SELECT CURRENT_DATABASE()")
     admin.run(
         f"CREATE ROLE reader_{role}", f"GRANT ROLE reader_{role} TO ROLE {role}",
-        f"GRANT USAGE ON DATABASE {database} TO ROLE reader_{role}", f"GRANT USAGE ON SCHEMA raw TO ROLE reader_{role}",
+        f"GRANT USAGE ON DATABASE {database} TO ROLE reader_{role}",
+        f"GRANT USAGE ON SCHEMA raw TO ROLE reader_{role}",
         f"GRANT SELECT ON TABLE raw.t TO ROLE reader_{role}",
         f"GRANT USAGE ON WAREHOUSE COMPUTE_WH TO ROLE reader_{role}",
     )  # fmt: skip
@@ -110,10 +115,10 @@ def test_roles_are_switched_and_inherited(admin: Client, connect: Open, role: st
 
 
 def test_account_objects_are_accepted(admin: Client, role: str) -> None:
-   
     """docs.snowflake.com/en/sql-reference/sql/create-{warehouse,resource-monitor,storage-integration,file-format}."""
     admin.run(
-        f"CREATE WAREHOUSE IF NOT EXISTS wh_{role} WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60 INITIALLY_SUSPENDED = TRUE",
+        f"CREATE WAREHOUSE IF NOT EXISTS wh_{role} WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60 "
+        "INITIALLY_SUSPENDED = TRUE",
         f"CREATE RESOURCE MONITOR m_{role} WITH CREDIT_QUOTA = 10 TRIGGERS ON 90 PERCENT DO SUSPEND",
         f"ALTER WAREHOUSE wh_{role} SET RESOURCE_MONITOR = m_{role}",
         f"CREATE STORAGE INTEGRATION i_{role} TYPE = EXTERNAL_STAGE STORAGE_PROVIDER = 'S3' ENABLED = TRUE "

@@ -42,7 +42,8 @@ def test_an_external_stage_lists_loads_and_purges(
     client = connect()
     client.run(
         "CREATE TABLE t (n NUMBER, f VARCHAR)",
-        f"CREATE STAGE outside URL = 's3://{s3_bucket}/raw/' ENDPOINT = '{place['AWS_ENDPOINT_URL_S3']}' CREDENTIALS = "
+        f"CREATE STAGE outside URL = 's3://{s3_bucket}/raw/' ENDPOINT = '{place['AWS_ENDPOINT_URL_S3']}' "
+        "CREDENTIALS = "
         f"(AWS_KEY_ID = '{place['AWS_ACCESS_KEY_ID']}' AWS_SECRET_KEY = '{place['AWS_SECRET_ACCESS_KEY']}')",
     )
     assert client.rows("LIST @outside")[0][0] == f"s3://{s3_bucket}/raw/in/a.parquet"

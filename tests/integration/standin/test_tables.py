@@ -54,7 +54,8 @@ def test_clones_are_copies_of_their_own(client: Client) -> None:
     """docs.snowflake.com/en/sql-reference/sql/create-clone: table and schema; changes do not reach the
     source."""
     client.run(
-        "CREATE TABLE t (n NUMBER NOT NULL, s VARCHAR(2))", "INSERT INTO t VALUES (1, 'a')", "CREATE TABLE u CLONE t",
+        "CREATE TABLE t (n NUMBER NOT NULL, s VARCHAR(2))", "INSERT INTO t VALUES (1, 'a')",
+        "CREATE TABLE u CLONE t",
         "INSERT INTO u VALUES (2, 'b')", "CREATE SCHEMA other CLONE public", "USE SCHEMA other",
         "DELETE FROM t", "USE SCHEMA public",
     )  # fmt: skip
@@ -97,7 +98,8 @@ def test_a_temporary_table_is_the_sessions_own(connect: Callable[..., Client]) -
 def test_a_view_reads_where_it_was_made(client: Client) -> None:
     """docs.snowflake.com/en/sql-reference/sql/create-view: unqualified names belong to the view's schema."""
     client.run(
-        "CREATE TABLE t (n NUMBER)", "INSERT INTO t VALUES (4)", "CREATE VIEW v AS SELECT n / 3 AS third FROM t",
+        "CREATE TABLE t (n NUMBER)", "INSERT INTO t VALUES (4)",
+        "CREATE VIEW v AS SELECT n / 3 AS third FROM t",
         "CREATE SCHEMA elsewhere", "CREATE TABLE t (n NUMBER)",
     )  # fmt: skip
     assert str(client.one("SELECT third FROM public.v")) == "1.333333"
@@ -109,7 +111,8 @@ def test_a_view_reads_where_it_was_made(client: Client) -> None:
         "SELECT * FROM t AT (OFFSET => -60)", "SELECT * FROM t BEFORE (STATEMENT => 'x')", "UNDROP TABLE t",
         "CREATE STREAM s ON TABLE t", "CREATE TASK k SCHEDULE = '1 minute' AS SELECT 1",
         "CREATE PIPE p AS COPY INTO t FROM @s", "CREATE DYNAMIC TABLE d TARGET_LAG = '1 minute' AS SELECT 1",
-        "COPY INTO @s FROM t", "FROBNICATE t", "SELECT 1; SELECT 2", "SELECT FROM WHERE", "EXECUTE IMMEDIATE 'x'",
+        "COPY INTO @s FROM t", "FROBNICATE t", "SELECT 1; SELECT 2", "SELECT FROM WHERE",
+        "EXECUTE IMMEDIATE 'x'",
     ],
 )  # fmt: skip
 def test_what_is_not_offered_is_refused_at_once(client: Client, sql: str) -> None:
@@ -131,7 +134,8 @@ def test_query_tags_are_recorded(client: Client) -> None:
     client.run("INSERT INTO t VALUES (1)")
     tagged = client.rows(
         "SELECT query_text, query_tag, execution_status FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY()) "
-        "WHERE database_name = CURRENT_DATABASE() AND query_text ILIKE '%t (%' OR query_text ILIKE 'INSERT INTO t%'"
+        "WHERE database_name = CURRENT_DATABASE() AND query_text ILIKE '%t (%' OR query_text ILIKE "
+        "'INSERT INTO t%'"
     )
     assert ("CREATE TABLE t (n NUMBER)", "replay 7", "SUCCESS") in tagged
     assert ("INSERT INTO t VALUES (1)", "", "SUCCESS") in tagged

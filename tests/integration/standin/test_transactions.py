@@ -20,7 +20,8 @@ def test_rollback_undoes_insert_update_delete_and_merge(client: Client) -> None:
     client.run(
         "CREATE TABLE t (n NUMBER, s VARCHAR)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')", "BEGIN",
         "INSERT INTO t VALUES (3, 'c')", "UPDATE t SET s = 'x' WHERE n = 1", "DELETE FROM t WHERE n = 2",
-        "MERGE INTO t USING (SELECT 1 AS n UNION ALL SELECT 9) q ON t.n = q.n WHEN MATCHED THEN UPDATE SET s = 'm' "
+        "MERGE INTO t USING (SELECT 1 AS n UNION ALL SELECT 9) q ON t.n = q.n WHEN MATCHED THEN UPDATE "
+        "SET s = 'm' "
         "WHEN NOT MATCHED THEN INSERT (n, s) VALUES (q.n, 'new')",
     )  # fmt: skip
     assert client.rows("SELECT n, s FROM t ORDER BY n") == [(1, "m"), (3, "c"), (9, "new")]

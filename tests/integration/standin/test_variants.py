@@ -10,10 +10,14 @@ def test_numbers_in_a_variant_are_exact(client: Client) -> None:
         "CREATE TABLE t (v VARIANT)",
         """INSERT INTO t SELECT PARSE_JSON('{"a": 1234567890123456789012345678.123456789, "b":
         12345678901234567890,
-        "c": "1234567890.123456789", "d": [1.5, 0.1234567890123456789], "e": "quote \\\\" 99999999999999999"}')""",
+        "c": "1234567890.123456789", "d": [1.5, 0.1234567890123456789],
+        "e": "quote \\\\" 99999999999999999"}')""",
     )
-    assert client.rows("SELECT v:a::NUMBER(38,9), v:b::NUMBER(38,0), v:c::STRING, v:d[1]::NUMBER(38,19), v:d[0]::FLOAT "
-                       "FROM t") == [(
+    query = (
+        "SELECT v:a::NUMBER(38,9), v:b::NUMBER(38,0), v:c::STRING, v:d[1]::NUMBER(38,19), v:d[0]::FLOAT "
+        "FROM t"
+    )
+    assert client.rows(query) == [(
         Decimal("1234567890123456789012345678.123456789"), 12345678901234567890, "1234567890.123456789",
         Decimal("0.1234567890123456789"), 1.5,
     )]  # fmt: skip

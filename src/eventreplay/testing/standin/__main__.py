@@ -23,7 +23,8 @@ HELP = """Snowflake stand-in on {host}:{port}; data in {folder}
 
 connector:
   snowflake.connector.connect(account="{account}", user="{user}", password="{password}",
-      host="{host}", port={port}, protocol="http", warehouse="COMPUTE_WH", role="ACCOUNTADMIN", database="TEST")
+      host="{host}", port={port}, protocol="http", warehouse="COMPUTE_WH", role="ACCOUNTADMIN",
+      database="TEST")
 dbt profile:
   type: snowflake
   account: {account}
@@ -39,7 +40,9 @@ dbt profile:
   connect_retries: 0
   retry_on_database_errors: false
 SQL:
-  CREATE TABLE t (n NUMBER(38,9), at TIMESTAMP_NTZ);  INSERT INTO t VALUES (1.5, CURRENT_TIMESTAMP);  SELECT * FROM t
+  CREATE TABLE t (n NUMBER(38,9), at TIMESTAMP_NTZ);
+  INSERT INTO t VALUES (1.5, CURRENT_TIMESTAMP);
+  SELECT * FROM t;
 faults: POST/GET/DELETE http://{host}:{port}/standin/control  (docs/guides/snowflake-standin.md)
 """
 
@@ -93,7 +96,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, end)
     port = server.server_address[1]
     facts = {
-        "host": HOST, "port": port, "account": ACCOUNT, "protocol": "http", "user": given.user, "password": password,
+        "host": HOST, "port": port, "account": ACCOUNT, "protocol": "http", "user": given.user,
+        "password": password,
         "database": given.database.upper(), "warehouse": "COMPUTE_WH", "role": "ACCOUNTADMIN",
     }  # fmt: skip
     if given.json:

@@ -130,7 +130,10 @@ def _must_exist(session: Session, kind: str, name: str) -> None:
     elif kind == "WAREHOUSE":
         there = name in engine.catalog.warehouses
     elif kind in ("TABLE", "VIEW"):
-        query = "select 1 from information_schema.tables where table_catalog = ? and table_schema = ? and table_name = ?"
+        query = (
+            "select 1 from information_schema.tables "
+            "where table_catalog = ? and table_schema = ? and table_name = ?"
+        )
         there = session.duck.cursor().execute(query, parts).fetchone() is not None
     if not there:
         raise not_found(kind, name)
@@ -252,7 +255,8 @@ def _create(session: Session, kind: str, name: str, rest: str) -> None:
         options = {key: str(value) for key, value in parse_options(rest).items()}
         key = options.get("RSA_PUBLIC_KEY")
         login.add_user(
-            catalog, name, password=options.get("PASSWORD"), public_key_pem=None if key is None else _pem(key),
+            catalog, name, password=options.get("PASSWORD"),
+            public_key_pem=None if key is None else _pem(key),
             default_role=options.get("DEFAULT_ROLE", "PUBLIC").upper(),
         )  # fmt: skip
         with catalog.changed():

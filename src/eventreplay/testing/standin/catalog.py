@@ -1,4 +1,7 @@
-"""What DuckDB has no place for: users, roles, grants, stages, formats. Kept in one JSON file beside the databases."""
+"""What DuckDB has no place for: users, roles, grants, stages.
+
+Formats. Kept in one JSON file beside the databases.
+"""
 
 import json
 import os
@@ -23,7 +26,10 @@ SYSTEM_ROLES = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLI
 
 
 class Catalog:
-    """Named sections of plain values; `changed()` writes the file atomically, so a kill leaves the old or the new."""
+    """Named sections of plain values; `changed()` writes the file atomically.
+
+    So a kill leaves the old or the new.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import sqlglot
 from sqlglot import TokenType
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from eventreplay.testing.standin.failures import SqlError, unsupported
 
@@ -16,7 +16,8 @@ _HEAD = re.compile(
 )
 _FROM_STAGE = re.compile(r"(@[^\s()]+|'@[^']+'|'s3://[^']*')")
 KNOWN = {
-    "FILES", "PATTERN", "FILE_FORMAT", "MATCH_BY_COLUMN_NAME", "ON_ERROR", "PURGE", "FORCE", "TRUNCATECOLUMNS",
+    "FILES", "PATTERN", "FILE_FORMAT", "MATCH_BY_COLUMN_NAME", "ON_ERROR", "PURGE", "FORCE",
+    "TRUNCATECOLUMNS",
     "ENFORCE_LENGTH", "LOAD_UNCERTAIN_FILES", "RETURN_FAILED_ONLY", "SIZE_LIMIT",
 }  # fmt: skip
 Value = str | list[str] | dict[str, str]

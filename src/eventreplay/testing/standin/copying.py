@@ -1,4 +1,7 @@
-"""COPY INTO a table: each file by one INSERT ... SELECT over the file, all files or none, with a load history."""
+"""COPY INTO a table: each file by one INSERT ... SELECT over the file, all files or none.
+
+With a load history.
+"""
 
 import datetime as dt
 import re
@@ -21,7 +24,8 @@ from eventreplay.testing.standin.tables import Key, dotted, key_of
 from eventreplay.testing.standin.translate import Cursor
 
 COLUMNS = [
-    "file", "status", "rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error", "first_error_line",
+    "file", "status", "rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error",
+    "first_error_line",
     "first_error_character", "first_error_column_name",
 ]  # fmt: skip
 HISTORY_DAYS = 64  # after so long Snowflake has forgotten a load
@@ -161,7 +165,8 @@ def _load(plan: _Plan, run: Run, staged: Staged, fetched: list[Path]) -> dict[st
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     if seen and not plan.copy.flag("FORCE"):
         return {
-            **row, "file": shown, "status": "LOAD_SKIPPED", "rows_parsed": 0, "rows_loaded": 0, "errors_seen": 1,
+            **row, "file": shown, "status": "LOAD_SKIPPED", "rows_parsed": 0, "rows_loaded": 0,
+            "errors_seen": 1,
             "first_error": "File was loaded before.",
         }  # fmt: skip
     path, temporary = plan.stage.fetch(staged.name)
@@ -172,7 +177,8 @@ def _load(plan: _Plan, run: Run, staged: Staged, fetched: list[Path]) -> dict[st
     now = dt.datetime.now(dt.UTC)
     run(f"INSERT INTO {history} VALUES (?, ?, ?, ?, ?, ?)", [*plan.key[1:], shown, staged.etag, count, now])  # noqa: S608
     return {
-        **row, "file": shown, "status": "LOADED", "rows_parsed": count, "rows_loaded": count, "error_limit": 1,
+        **row, "file": shown, "status": "LOADED", "rows_parsed": count, "rows_loaded": count,
+        "error_limit": 1,
         "errors_seen": 0,
     }  # fmt: skip
 
@@ -228,7 +234,8 @@ def _scaled_timestamp(sql: str) -> str:
     return (
         f"(CASE WHEN abs({sql}) < 31536000000 THEN make_timestamp(({sql}) * 1000000) "
         f"WHEN abs({sql}) < 31536000000000 THEN make_timestamp(({sql}) * 1000) "
-        f"WHEN abs({sql}) < 31536000000000000 THEN make_timestamp({sql}) ELSE make_timestamp(({sql}) // 1000) END)"
+        f"WHEN abs({sql}) < 31536000000000000 THEN make_timestamp({sql}) ELSE make_timestamp(({sql}) // "
+        "1000) END)"
     )
 
 
@@ -244,7 +251,8 @@ def _insert(plan: _Plan, file: _File) -> tuple[str, list[Any]]:
         values = _transformed(plan, file, plan.copy.select)
         if len(values) != len(chosen):
             raise SqlError(
-                f"SQL compilation error:\nInsert value list does not match column list expecting {len(chosen)} "
+                "SQL compilation error:\nInsert value list does not match column list expecting "
+                f"{len(chosen)} "
                 f"but got {len(values)}", 2020, "21S01",
             )  # fmt: skip
     elif mode in ("CASE_INSENSITIVE", "CASE_SENSITIVE") and plan.sort == "PARQUET":
@@ -258,14 +266,15 @@ def _insert(plan: _Plan, file: _File) -> tuple[str, list[Any]]:
             raise unsupported("Parquet into one VARIANT column; use a transformation or MATCH_BY_COLUMN_NAME")
     else:
         raise SqlError(
-            f"SQL compilation error:\n{plan.sort} file format can produce one and only one column of type variant, "
-            "object, or array. Load data into separate columns using the MATCH_BY_COLUMN_NAME copy option or copy "
+            f"SQL compilation error:\n{plan.sort} file format can produce one and only one column of type "
+            "variant, "
+            "object, or array. Load data into separate columns using the MATCH_BY_COLUMN_NAME copy option "
+            "or copy "
             "with transformation.", 2019, "0A000",
         )  # fmt: skip
     listed = ", ".join(f'"{name}"' for name in chosen)
-    return f"INSERT INTO {plan.target} ({listed}) SELECT {', '.join(values)} FROM {_source(plan)}", [
-        str(file.path)
-    ]
+    insert = f"INSERT INTO {plan.target} ({listed}) SELECT {', '.join(values)} FROM {_source(plan)}"  # noqa: S608 - names of the catalog
+    return insert, [str(file.path)]
 
 
 def _transformed(plan: _Plan, file: _File, select: str) -> list[str]:

@@ -37,7 +37,10 @@ _COLUMN_COMMENT = re.compile(
 
 
 def _column_comments(session: Session, found: re.Match[str]) -> Result | None:
-    """ALTER TABLE ... ALTER column COMMENT '...', ...: several columns in one statement; None: something else too."""
+    """ALTER TABLE ... ALTER column COMMENT '...', ...: several columns in one statement; None.
+
+    Something else too.
+    """
     key = key_of(session, sqlglot.parse_one(found["name"], read="snowflake", into=exp.Table))
     rest, comments = found["rest"], []
     while item := _COLUMN_COMMENT.match(rest):
@@ -76,7 +79,7 @@ def run(session: Session, sql: str, params: Any) -> Result:
 
     def work() -> Result:
         cursor.execute(sql, binding_params=params)
-        arrow = cursor._arrow_table  # noqa: SLF001 - fakesnow keeps its result there
+        arrow = cursor.ran()[2]
         _comment(session, keys, cursor.comments)
         text = str(arrow.column(0)[0].as_py()) if arrow is not None and arrow.num_rows else DONE
         text = DONE if isinstance(expression, exp.Comment) else re.sub(rf"{TEMPORARY_PREFIX}\d+_", "", text)
@@ -176,7 +179,8 @@ def _clone(session: Session, expression: Expr, clone: exp.Clone, key: Key) -> Re
     elif kind == "SCHEMA":
         table = clone.this
         source = (
-            name_of(table.args.get("db") or table.args.get("catalog")) or session.database or "", name_of(table.this), ""
+            name_of(table.args.get("db") or table.args.get("catalog")) or session.database or "",
+            name_of(table.this), ""
         )  # fmt: skip
         session.define(lambda: clone_schema(session, source, key, replace=replace), key[0])
     else:
@@ -201,7 +205,8 @@ def _truncate(session: Session, keys: list[Key]) -> Result:
 
 
 def _forget(key: Key) -> str:
-    return f'DELETE FROM "{key[0]}"._fs_information_schema._loaded_files WHERE schema_name = ? AND table_name = ?'  # noqa: S608
+    held = f'"{key[0]}"._fs_information_schema._loaded_files'
+    return f"DELETE FROM {held} WHERE schema_name = ? AND table_name = ?"  # noqa: S608 - a name of the catalog
 
 
 def _afterwards(session: Session, expression: Expr, key: Key) -> None:

@@ -15,12 +15,12 @@ from eventreplay.testing.standin.session import Run, Session
 from eventreplay.testing.standin.tables import dotted, key_of
 from eventreplay.testing.standin.translate import Cursor
 
-_KINDS = {
+_KINDS: dict[type[Expr], int] = {
     exp.Insert: statement_type.INSERT,
     exp.Update: statement_type.UPDATE,
     exp.Delete: statement_type.DELETE,
 }
-_NEEDS = {exp.Insert: {"INSERT"}, exp.Update: {"UPDATE"}, exp.Delete: {"DELETE"}}
+_NEEDS: dict[type[Expr], set[str]] = {exp.Insert: {"INSERT"}, exp.Update: {"UPDATE"}, exp.Delete: {"DELETE"}}
 
 
 def target_of(expression: Expr) -> exp.Table:
@@ -80,7 +80,7 @@ def run(session: Session, sql: str, params: Any) -> Result:
     if isinstance(expression, exp.Insert) and not expression.find(exp.Select):
         reads = set()
     kind = _KINDS[type(expression)]
-    statements = []
+    statements: list[Expr] = []
     if overwrite:
         expression.set("overwrite", None)
         statements.append(exp.Delete(this=target.copy()))

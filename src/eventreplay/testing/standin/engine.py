@@ -68,7 +68,8 @@ class Engine(FakeSnow):
     def _drop_leftovers(self, database: str) -> None:
         """Temporary tables belong to a session, and every session ended with the old process."""
         found = self.duck_conn.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = ? and starts_with(table_name, ?)",
+            "select schema_name, table_name from duckdb_tables() where database_name = ? and "
+            "starts_with(table_name, ?)",
             [database, TEMPORARY_PREFIX],
         ).fetchall()
         for schema, table in found:

@@ -13,8 +13,10 @@ FOR_EVER = -1
 class Fault:
     """One order: at which statements, what, how often.
 
-    `cut`: the statement runs, its reply is lost. `cut_before`: lost before it runs. `status`: an HTTP status instead
-    of running it. `delay`: waits `seconds` first. `kill` / `kill_after`: SIGKILL to the server, before it runs or after.
+    `cut`: the statement runs,
+    its reply is lost. `cut_before`: lost before it runs. `status`: an HTTP status instead
+    of running it. `delay`: waits `seconds` first. `kill` / `kill_after`: SIGKILL to the server,
+    before it runs or after.
     """
 
     kind: str

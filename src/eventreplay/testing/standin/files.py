@@ -1,6 +1,7 @@
 """PUT, GET, LIST, REMOVE, and the definitions of stages and file formats."""
 
 import re
+import shutil
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -62,7 +63,8 @@ def transfer(session: Session, sql: str, params: Any) -> Result:
         place["location"] = str(stage.folder)
         names = [file.name for file in stage.files()]
         upload = {
-            **common, "command": "DOWNLOAD", "src_locations": names, "localLocation": path, "stageInfo": place,
+            **common, "command": "DOWNLOAD", "src_locations": names, "localLocation": path,
+            "stageInfo": place,
             "encryptionMaterial": [None] * len(names), "presignedUrls": [],
         }  # fmt: skip
     result = Result.status(DONE, statement_type.UNKNOWN)
@@ -120,41 +122,58 @@ def define(session: Session, sql: str, params: Any) -> Result:
         )
     kind = re.sub(r"\s+", " ", found["kind"].upper())
     name = full_name(session, found["name"])
+    session.commit()  # a definition commits what is open
     catalog = session.engine.catalog
     held = catalog.stages if kind == "STAGE" else catalog.formats
     verb = found["verb"].upper()
-    session.commit()  # a definition commits what is open
     if verb == "CREATE":
-        if name in held and not found["replace"]:
-            if found["exists"]:
-                return Result.status(f"{name} already exists, statement succeeded.")
-            raise exists_already(name)
-        database, schema, _ = name.split(".", 2)
-        rights.need_create(session, kind, database, schema)
-        with catalog.changed():
-            held[name] = _stage(session, found["rest"]) if kind == "STAGE" else _format(found["rest"])
-        rights.owns(session, kind, name)
-        label = "Stage area" if kind == "STAGE" else "File format"
-        return Result.status(f"{label} {name.rsplit('.', 1)[-1]} successfully created.")
+        return _create(session, kind, name, found)
     if name not in held:
         if found["exists"]:
             return Result.status(DONE)
         raise not_found(kind, name)
     rights.need(session, "OWNERSHIP", kind, name)
-    with catalog.changed():
-        if verb == "DROP":
-            del held[name]
-        elif verb == "ALTER":
-            rest = re.sub(r"^\s*SET\s+", "", found["rest"], flags=re.IGNORECASE)
-            held[name] = {**held[name], **(_stage(session, rest) if kind == "STAGE" else _format(rest))}
-    if verb == "DROP":
-        return Result.status(f"{name.rsplit('.', 1)[-1]} successfully dropped.")
     if verb in ("DESCRIBE", "DESC"):
-        rows = [
-            {"property": key, "property_value": value} for key, value in held[name].items() if key != "secret"
-        ]
+        shown = {key: value for key, value in held[name].items() if key not in ("secret", "token")}
+        rows = [{"property": key, "property_value": value} for key, value in shown.items()]
         return Result.rows(rows, ["property", "property_value"], statement_type.DESCRIBE)
-    return Result.status(DONE)
+    with catalog.changed():
+        if verb == "ALTER":
+            rest = re.sub(r"^\s*SET\s+", "", found["rest"], flags=re.IGNORECASE)
+            held[name] = {**held[name], **_settings(session, kind, rest)}
+            return Result.status(DONE)
+        del held[name]
+    _empty(session, name)
+    return Result.status(f"{name.rsplit('.', 1)[-1]} successfully dropped.")
+
+
+def _create(session: Session, kind: str, name: str, found: re.Match[str]) -> Result:
+    catalog = session.engine.catalog
+    held = catalog.stages if kind == "STAGE" else catalog.formats
+    if name in held and not found["replace"]:
+        if found["exists"]:
+            return Result.status(f"{name} already exists, statement succeeded.")
+        raise exists_already(name)
+    database, schema, _ = name.split(".", 2)
+    if not session.engine.has_schema(database, schema):
+        raise not_found("Schema", f"{database}.{schema}")
+    rights.need_create(session, kind, database, schema)
+    with catalog.changed():
+        held[name] = _settings(session, kind, found["rest"])
+    if kind == "STAGE":
+        _empty(session, name)
+    rights.owns(session, kind, name)
+    label = "Stage area" if kind == "STAGE" else "File format"
+    return Result.status(f"{label} {name.rsplit('.', 1)[-1]} successfully created.")
+
+
+def _empty(session: Session, name: str) -> None:
+    """The files of an internal stage go with it; a new one has none."""
+    shutil.rmtree(session.engine.stage_root / name.replace(".", "/"), ignore_errors=True)
+
+
+def _settings(session: Session, kind: str, text: str) -> dict[str, Any]:
+    return _stage(session, text) if kind == "STAGE" else _format(text)
 
 
 def _stage(session: Session, text: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Table locks as Snowflake takes them, and which commit last touched which table.
 
-UPDATE, DELETE and MERGE hold their table until the transaction ends, and others of their kind wait; INSERT and COPY
+UPDATE, DELETE and MERGE hold their table until the transaction ends,
+and others of their kind wait; INSERT and COPY
 only add and wait for nobody. DuckDB alone would let both run and fail the second.
 """
 
@@ -57,7 +58,8 @@ class TableLocks:
                 raise SqlError(f"Deadlock over table '{table}': the statement was aborted.", 626, "40001")
         if time.monotonic() >= until:
             raise SqlError(
-                f"Another transaction has locked table '{table}' and has not released it within LOCK_TIMEOUT; "
+                f"Another transaction has locked table '{table}' and has not released it within "
+                "LOCK_TIMEOUT; "
                 "the statement was aborted.",
                 625,
                 "57014",

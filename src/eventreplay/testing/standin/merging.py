@@ -1,4 +1,7 @@
-"""MERGE by DuckDB's own, in one step, after looking for source rows that would change one target row twice."""
+"""MERGE by DuckDB's own, in one step.
+
+After looking for source rows that would change one target row twice.
+"""
 
 from typing import Any
 

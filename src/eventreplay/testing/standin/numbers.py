@@ -1,6 +1,7 @@
 """NUMBER as Snowflake computes it: exact sums, and quotients, products and averages with Snowflake's scale.
 
-DuckDB divides decimals as doubles. Which operands are decimals is not to be seen in the text, so DuckDB is asked: it
+DuckDB divides decimals as doubles. Which operands are decimals is not to be seen in the text,
+so DuckDB is asked: it
 describes the enclosing SELECT with the operands as extra columns. Then
 - a / b has scale max(s1, min(s1 + 6, 12)), rounded half away from zero, and division by zero is an error;
 - a * b has scale min(s1 + s2, max(s1, s2, 12));
@@ -30,8 +31,9 @@ SCALE_MAX = 12
 MACRO = """
 CREATE OR REPLACE MACRO {place}._quotient(n, d) AS (
     CASE WHEN d = 0 THEN error('Division by zero')::HUGEINT
-         ELSE (n // d) + CASE WHEN 2 * abs(n % d) >= abs(d) THEN (CASE WHEN (n < 0) = (d < 0) THEN 1 ELSE -1 END)
-                         ELSE 0 END END
+         WHEN 2 * abs(n % d) < abs(d) THEN n // d
+         WHEN (n < 0) = (d < 0) THEN n // d + 1
+         ELSE n // d - 1 END
 )
 """
 
@@ -47,7 +49,7 @@ def exact(duck: duckdb.DuckDBPyConnection, expression: Expr) -> Expr:
         window = average.parent if isinstance(average.parent, exp.Window) else None
         kinds = _kinds(duck, average, [average.this])
         if kinds and _scale(kinds[0]) is not None:
-            parts = [exp.Sum(this=average.this.copy()), exp.Count(this=average.this.copy())]
+            parts: list[Expr] = [exp.Sum(this=average.this.copy()), exp.Count(this=average.this.copy())]
             if window is not None:
                 parts = [_over(window, part) for part in parts]
             (average if window is None else window).replace(
@@ -85,8 +87,8 @@ def _quotient(node: exp.Div, one: int, other: int) -> Expr:
     shift = scale - one + other
     top, bottom = _unscaled(node.this, one), _unscaled(node.expression, other)
     unit = f"CAST('{10**-scale:.{scale}f}' AS DECIMAL({scale + 1}, {scale}))" if scale else "1"
-    text = f"CAST(CAST(_quotient({top} * {10**shift}, {bottom}) AS DECIMAL(38, 0)) * {unit} AS DECIMAL(38, {scale}))"
-    return sqlglot.parse_one(text, read="duckdb")
+    whole = f"CAST(_quotient({top} * {10**shift}, {bottom}) AS DECIMAL(38, 0))"
+    return sqlglot.parse_one(f"CAST({whole} * {unit} AS DECIMAL(38, {scale}))", read="duckdb")
 
 
 def _over(window: exp.Window, part: Expr) -> Expr:

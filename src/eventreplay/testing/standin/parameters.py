@@ -117,6 +117,12 @@ def standin(session: Session, sql: str, params: Any) -> Result:
     return Result.status(DONE)
 
 
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    return "NUMBER" if isinstance(value, int) else "STRING"
+
+
 def show(session: Session, sql: str, params: Any) -> Result:
     """SHOW PARAMETERS [LIKE '...'] of the session."""
     del params
@@ -132,7 +138,7 @@ def show(session: Session, sql: str, params: Any) -> Result:
         rows.append(
             {
                 "key": name, "value": shown, "default": str(default), "level": level, "description": "",
-                "type": "BOOLEAN" if isinstance(value, bool) else "NUMBER" if isinstance(value, int) else "STRING",
+                "type": _type_of(value),
             }
         )  # fmt: skip
     return Result.rows(rows, ["key", "value", "default", "level", "description", "type"], statement_type.SHOW)

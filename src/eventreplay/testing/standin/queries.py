@@ -14,6 +14,7 @@ from eventreplay.testing.standin.results import payload, rowtype
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.statements import execute
 
+TIMED_OUT = "Statement reached its statement or warehouse timeout of {:.0f} second(s) and was canceled."
 TIMED_S_MAX = 86_400  # longer timeouts (two days by default) need no timer
 Bindings = tuple[Any, ...] | list[tuple[Any, ...]] | None
 
@@ -53,14 +54,12 @@ def answer_query(
             timer.start()
         tag = (body.get("parameters") or {}).get("QUERY_TAG") or session.parameters.get("QUERY_TAG")
         try:
-            if int((body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT") or 1) > 1:
-                raise unsupported("several statements in one request")
+            _one_statement(body)
             reply = _success(session, sql, bindings, query_id)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the connector has to hear of it once
             error = as_sql_error(failure)
             if timer is not None and time.monotonic() - began >= timeout_s:
-                text = f"Statement reached its statement or warehouse timeout of {timeout_s:.0f} second(s) and was canceled."
-                error = SqlError(text, 630, "57014")
+                error = SqlError(TIMED_OUT.format(timeout_s), 630, "57014")
         finally:
             if timer is not None:
                 timer.cancel()
@@ -87,6 +86,11 @@ def answer_query(
     code = f"{error.code:06d}"
     data = {"errorCode": code, "sqlState": error.sqlstate, "queryId": query_id, "internalError": False}
     return {"data": data, "code": code, "message": error.message, "success": False}
+
+
+def _one_statement(body: dict[str, Any]) -> None:
+    if int((body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT") or 1) > 1:
+        raise unsupported("several statements in one request")
 
 
 def _success(session: Session, sql: str, bindings: Bindings, query_id: str) -> dict[str, Any]:

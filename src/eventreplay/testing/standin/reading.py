@@ -1,6 +1,7 @@
 """Queries, SHOW and DESCRIBE."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fakesnow import statement_type
@@ -15,9 +16,10 @@ from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.translate import Cursor
 
 _HISTORY = re.compile(
-    r"TABLE\s*\(\s*(?:[\w\"]+\.)?INFORMATION_SCHEMA\.QUERY_HISTORY(?:_BY_\w+)?\s*\([^()]*\)\s*\)", re.IGNORECASE
+    r"TABLE\s*\(\s*(?:[\w\"]+\.)?INFORMATION_SCHEMA\.QUERY_HISTORY(?:_BY_\w+)?\s*\([^()]*\)\s*\)",
+    re.IGNORECASE,
 )
-_SYSTEM = {
+_SYSTEM: dict[str, Callable[[Session], str | None]] = {
     r"CURRENT_ROLE\s*\(\s*\)": lambda s: s.role,
     r"CURRENT_WAREHOUSE\s*\(\s*\)": lambda s: s.warehouse,
     r"CURRENT_USER\s*\(\s*\)": lambda s: s.user,
@@ -36,7 +38,7 @@ def _system(session: Session, sql: str) -> str:
         if re.search(rf"\b{pattern}", sql, re.IGNORECASE):
             known = value(session)
             text = "NULL" if known is None else "'" + known.replace("'", "''") + "'"
-            sql = re.sub(rf"\b{pattern}", lambda _, text=text: text, sql, flags=re.IGNORECASE)
+            sql = re.sub(rf"\b{pattern}", text.replace("\\", r"\\"), sql, flags=re.IGNORECASE)
     return sql
 
 
@@ -70,11 +72,11 @@ def run(session: Session, sql: str, params: Any) -> Result:
             session.duck.execute(text, own)
             return Result.fetched(session.duck, kind)
         cursor.execute(sql, binding_params=params)
-        assert cursor._last_sql is not None  # noqa: SLF001 - fakesnow keeps what it ran there
-        if cursor._arrow_table is None:  # noqa: SLF001
+        last, values, table = cursor.ran()
+        if table is None:
             return Result.status("Statement executed successfully.", kind)
-        described = session.duck.execute(f"DESCRIBE {cursor._last_sql}", cursor._last_params).fetchall()  # noqa: SLF001
-        return Result(cursor._arrow_table, [str(row[1]) for row in described], kind)  # noqa: SLF001
+        described = session.duck.execute(f"DESCRIBE {last}", values).fetchall()
+        return Result(table, [str(row[1]) for row in described], kind)
 
     result = session.read(work, reads)
     assert isinstance(result, Result)

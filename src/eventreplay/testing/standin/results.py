@@ -1,4 +1,7 @@
-"""What a statement gives back, and how the connector wants it: rowtype, Arrow stream, or JSON rows for DML."""
+"""What a statement gives back, and how the connector wants it: rowtype, Arrow stream.
+
+Or JSON rows for DML.
+"""
 
 import base64
 import re
@@ -165,7 +168,10 @@ def _for_connector(array: pa.Array, column: dict[str, Any]) -> pa.Array:
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """Whole numbers travel as int64 where all fit, so that the connector gives int; else as exact decimals."""
+    """Whole numbers travel as int64 where all fit, so that the connector gives int.
+
+    Else as exact decimals.
+    """
     try:
         return array.cast(pa.int64())
     except pa.ArrowInvalid:

@@ -144,7 +144,8 @@ def use_role(session: Session, role: str) -> None:
         raise not_found("Role", role)
     if role not in allowed | {"PUBLIC"}:
         raise SqlError(
-            f"Requested role '{role}' is not assigned to the executing user. Specify another role to activate.",
+            f"Requested role '{role}' is not assigned to the executing user. Specify another role to "
+            "activate.",
             3013, "42501",
         )  # fmt: skip
     session.role = role

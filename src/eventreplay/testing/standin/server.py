@@ -1,4 +1,7 @@
-"""The HTTP side: the connector's requests, each on a thread of its own, and the control endpoint for faults."""
+"""The HTTP side: the connector's requests, each on a thread of its own.
+
+And the control endpoint for faults.
+"""
 
 import gzip
 import json
@@ -8,6 +11,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -94,34 +98,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self, method: str) -> None:
         url = urlparse(self.path)
-        query = dict(parse_qsl(url.query))
         try:
-            body = self._body()
-            if url.path == "/standin/control":
-                self._control(method, body)
-            elif url.path == "/session/v1/login-request":
-                self._log_in(query, body)
-            elif url.path == "/queries/v1/query-request":
-                self._query(query, body)
-            elif url.path == "/queries/v1/abort-request":
-                self._abort(body)
-            elif url.path == "/session/token-request":
-                self._renew()
-            elif url.path == "/session/heartbeat":
-                self.server.sessions.find(self._token())
-                self._send({"data": None, "code": None, "message": None, "success": True})
-            elif url.path == "/session":
-                if query.get("delete"):
-                    self.server.sessions.log_out(self._token())
-                self._send({"data": None, "code": None, "message": None, "success": True})
-            elif url.path.startswith("/monitoring/queries/"):
-                self._monitor(url.path.rsplit("/", 1)[1])
-            elif url.path.startswith("/queries/") and url.path.endswith("/result"):
-                self._result(url.path.split("/")[2])
-            elif url.path.startswith("/telemetry"):
-                self._send({"success": True})
-            else:
-                self._send({"success": False, "message": "not found", "code": "000404", "data": None}, 404)
+            self._answer_path(method, url.path, dict(parse_qsl(url.query)), self._body())
         except Cut:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -129,6 +107,36 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         except Exception as error:  # noqa: BLE001 - an HTTP 500 would be tried again for ever
             self._fail(as_sql_error(error))
+
+    def _answer_path(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> None:
+        routes: dict[str, Callable[[], None]] = {
+            "/standin/control": lambda: self._control(method, body),
+            "/session/v1/login-request": lambda: self._log_in(query, body),
+            "/queries/v1/query-request": lambda: self._query(query, body),
+            "/queries/v1/abort-request": self._abort,
+            "/session/token-request": self._renew,
+            "/session/heartbeat": self._heartbeat,
+            "/session": lambda: self._session(query),
+        }
+        if path in routes:
+            routes[path]()
+        elif path.startswith("/monitoring/queries/"):
+            self._monitor(path.rsplit("/", 1)[1])
+        elif path.startswith("/queries/") and path.endswith("/result"):
+            self._result(path.split("/")[2])
+        elif path.startswith("/telemetry"):
+            self._send({"success": True})
+        else:
+            self._send({"success": False, "message": "not found", "code": "000404", "data": None}, 404)
+
+    def _heartbeat(self) -> None:
+        self.server.sessions.find(self._token())
+        self._send({"data": None, "code": None, "message": None, "success": True})
+
+    def _session(self, query: dict[str, str]) -> None:
+        if query.get("delete"):
+            self.server.sessions.log_out(self._token())
+        self._send({"data": None, "code": None, "message": None, "success": True})
 
     def _log_in(self, query: dict[str, str], body: dict[str, Any]) -> None:
         data = body.get("data") or {}
@@ -210,8 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             reply.done.set()
         return reply.body
 
-    def _abort(self, body: dict[str, Any]) -> None:
-        del body
+    def _abort(self) -> None:
         self.server.sessions.find(self._token()).session.interrupt()
         self._send({"data": None, "code": None, "message": None, "success": True})
 

@@ -1,11 +1,14 @@
 """A session and its transaction: read committed, with statements that fail leaving the transaction as it was.
 
-DuckDB gives a transaction one snapshot and breaks it at the first error. Snowflake gives each statement its own
-snapshot and undoes only the statement. So the writes of a transaction are kept as a journal of DuckDB statements:
-where the snapshot has grown old for what a statement reads, or where a statement failed, the transaction is rolled back
-in DuckDB and its journal run again, on a fresh snapshot. Table locks keep others from what it updated meanwhile.
+DuckDB gives a transaction one snapshot and breaks it at the first error. Snowflake gives each statement its
+own snapshot and undoes only the statement. So the writes of a transaction are kept as a journal of DuckDB's:
+where the snapshot has grown old for what a statement reads, or where a statement failed,
+the transaction is rolled back
+in DuckDB and its journal run again,
+on a fresh snapshot. Table locks keep others from what it updated meanwhile.
 """
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable
@@ -126,10 +129,8 @@ class Session:
             file.unlink(missing_ok=True)
 
     def _undo(self) -> None:
-        try:
+        with contextlib.suppress(duckdb.TransactionException):  # DuckDB ended it already
             self.duck.execute("ROLLBACK")
-        except duckdb.TransactionException:
-            pass  # DuckDB ended it already
 
     def _start(self, transaction: Transaction) -> None:
         number = self.engine.locks.number
@@ -155,7 +156,8 @@ class Session:
         """Run one DML statement in the session's transaction, or in one of its own with autocommit.
 
         Args:
-            work: does it, by calling what it is given with SQL and parameters; each call is kept for a re-run.
+            work: does it,
+            by calling what it is given with SQL and parameters; each call is kept for a re-run.
             writes: tables written (`DB.SCHEMA.TABLE`).
             exclusive: those of them that UPDATE, DELETE or MERGE change: locked until the transaction ends.
             reads: tables whose latest commits the statement has to see.

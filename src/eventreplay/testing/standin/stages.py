@@ -1,4 +1,7 @@
-"""Stages: internal ones are folders of the stand-in, external ones are S3 under the credentials of the stage."""
+"""Stages: internal ones are folders of the stand-in.
+
+External ones are S3 under the credentials of the stage.
+"""
 
 import hashlib
 import os
@@ -141,7 +144,8 @@ class Stage:
             SqlError: 091016, the file is not there.
         """
         missing = SqlError(
-            f"Remote file '{name}' was not found. There are several potential causes. The file might not exist.",
+            f"Remote file '{name}' was not found. There are several potential causes. The file might not "
+            "exist.",
             91016,
             "22000",
         )

@@ -17,6 +17,7 @@ _COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|/\*.*?\*/", re.DOT
 _REFUSED = (
     "STREAM|TASK|PIPE|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
 )
+_ACCOUNT = "ROLE|USER|WAREHOUSE|RESOURCE MONITOR|STORAGE INTEGRATION|NETWORK POLICY"
 _SPACE = re.compile(r"\s+")
 
 
@@ -49,8 +50,7 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
     (r"SHOW (STAGES|FILE FORMATS)\b", files.show),
     (r"(GRANT|REVOKE|SHOW GRANTS)\b", account.grants),
     (
-        r"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)? "
-        r"(ROLE|USER|WAREHOUSE|RESOURCE MONITOR|STORAGE INTEGRATION|NETWORK POLICY)\b",
+        rf"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)? ({_ACCOUNT})\b",
         account.define,
     ),
     (

@@ -1,6 +1,7 @@
 """Snowflake's SQL into DuckDB's: fakesnow's rules, without those that lose exactness, and with ours."""
 
 from collections.abc import Callable
+from typing import Any
 
 import duckdb
 import sqlglot
@@ -47,17 +48,16 @@ _RESERVED = {
 
 def quote_reserved(expression: Expr) -> Expr:
     """Names that are words of DuckDB's and none of Snowflake's (AT, END...) keep their place by quotes."""
-    if (
-        isinstance(expression, exp.Identifier)
-        and not expression.quoted
-        and expression.name.upper() in _RESERVED
-    ):
-        expression.set("quoted", True)
+    if isinstance(expression, exp.Identifier) and expression.name.upper() in _RESERVED:
+        return exp.to_identifier(expression.name, quoted=True)
     return expression
 
 
 def _rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Rule]:
-    """fakesnow's pipeline in its order, less `integer_precision`, `numeric_agg_implicit_cast`, clones and stages."""
+    """fakesnow's pipeline in its order, less `integer_precision`, `numeric_agg_implicit_cast`.
+
+    Clones and stages.
+    """
     conn = cursor._conn  # noqa: SLF001 - the pipeline is the cursor's own
     t = transforms
     return [
@@ -139,6 +139,11 @@ class Cursor(FakeSnowflakeCursor):
         super().__init__(conn=session.conn, duck_conn=session.duck)
         self._session = session
         self.comments: list[tuple[str, str]] = []  # column -> comment, of the last statement
+
+    def ran(self) -> tuple[str | None, Any, Any]:
+        """What fakesnow ran last: DuckDB's SQL, its parameters, the Arrow table or None."""
+        held = vars(self)
+        return held["_last_sql"], held["_last_params"], held["_arrow_table"]
 
     def translate(self, expression: Expr, params: MutableParams | None = None) -> Expr:
         """One Snowflake statement as DuckDB's."""

@@ -1,7 +1,8 @@
 """VARIANT as JSON text, with its numbers exact.
 
-DuckDB reads a JSON number with a fraction as a double. Snowflake keeps up to 38 digits. So PARSE_JSON turns each number
-that a double could round into a string that starts with a mark; casts take the mark off, and so do results.
+DuckDB reads a JSON number with a fraction as a double. Snowflake keeps up to 38 digits. So PARSE_JSON turns
+each number that a double could round into a string that starts with a mark; casts take the mark off, and so
+do results.
 """
 
 import json
@@ -75,7 +76,9 @@ def cast_to_text(expression: Expr) -> Expr:
 def array_to_string(expression: Expr) -> Expr:
     """ARRAY_TO_STRING of an ARRAY, which is JSON here."""
     if isinstance(expression, exp.ArrayToString):
-        array = exp.Anonymous(this="from_json", expressions=[expression.this, exp.Literal.string('["VARCHAR"]')])
+        array = exp.Anonymous(
+            this="from_json", expressions=[expression.this, exp.Literal.string('["VARCHAR"]')]
+        )
         return exp.Anonymous(this="array_to_string", expressions=[array, expression.expression])
     return expression
 
