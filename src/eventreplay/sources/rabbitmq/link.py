@@ -141,7 +141,13 @@ class Link:
         return 0 if self._splitter is None else self._splitter.rows
 
     def _is_full(self) -> bool:
-        return self._splitter is not None and self._splitter.bytes_held >= self._settings.buffer_bytes_max
+        # Without a whole message there is nothing to wait for: one larger than the buffer has to come first.
+        splitter = self._splitter
+        return (
+            splitter is not None
+            and splitter.rows > 0
+            and splitter.bytes_held >= self._settings.buffer_bytes_max
+        )
 
     # ---------------------------------------------------------------- on the link's own thread
     def _run(self) -> None:
