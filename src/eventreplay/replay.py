@@ -133,7 +133,7 @@ def replay(
     with _decoding(workers) as (executor, spool):
         for reader in readers:
             place = resume(reader)
-            read = log.read if spool is None else partial(read_segment, log.url)
+            read = log.read if spool is None else partial(read_segment, log.url, s3=log.s3)
             work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
             tasks = ordered(executor, work, _tasks(reader, place.known), ahead_max=workers)
             load = _Load(sink, receipt, place, transaction_rows_min)

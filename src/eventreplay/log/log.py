@@ -29,11 +29,15 @@ class Log:
     """The immutable log under one URL. Cheap to open; nothing is made before something is written.
 
     Attributes:
-        url: where it is; hand it with a `SegmentRef` to `read_segment` in another process.
+        url: where it is; hand it with `s3` and a `SegmentRef` to `read_segment` in another process.
+        s3: how a log on S3 is reached; holds no secret.
     """
 
-    def __init__(self, url: str, storage: Storage, token_source: Callable[[], str]) -> None:
+    def __init__(
+        self, url: str, storage: Storage, token_source: Callable[[], str], s3: S3Settings | None = None
+    ) -> None:
         self.url = url
+        self.s3 = s3
         self._storage = storage
         self._token_source = token_source
 
@@ -59,7 +63,7 @@ class Log:
             LogError: what stands there is not a log of this version.
         """
         name = os.fspath(url)
-        log = cls(name, open_storage(name, s3) if storage is None else storage, token_source)
+        log = cls(name, open_storage(name, s3) if storage is None else storage, token_source, s3)
         found = log._storage.get(layout.FORMAT_KEY)
         if found is not None and found != layout.FORMAT_BYTES:
             raise LogError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NoReturn
 
 import pyarrow as pa
@@ -208,7 +209,13 @@ def read_ref(storage: Storage, ref: SegmentRef) -> pa.Table:
 
 def read_segment(url: str, ref: SegmentRef, s3: S3Settings | None = None) -> pa.Table:
     """One verified segment of the log at `url`: all that a worker process needs to know."""
-    return read_ref(open_storage(url, s3), ref)
+    return read_ref(_opened(url, s3), ref)
+
+
+@lru_cache(maxsize=2)
+def _opened(url: str, s3: S3Settings | None) -> Storage:
+    """A store is opened once per process and not once per segment: on S3 that is a client and a login."""
+    return open_storage(url, s3)
 
 
 def _missing(key: str, beyond: int) -> NoReturn:

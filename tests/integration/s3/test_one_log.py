@@ -17,7 +17,11 @@ from eventreplay.batch import Batch
 from eventreplay.errors import EventReplayError, FenceError
 from eventreplay.event import Checkpoint
 from eventreplay.log import Log, encode_events
+from eventreplay.log.s3 import S3Settings
+from eventreplay.replay import replay
+from eventreplay.testing import MemorySink, MemoryWarehouse
 from eventreplay.testing.examples import example_events
+from tests.hex_codec import HexCodec
 from tests.integration.s3.bucket import PARTITION, Bucket, run, tree
 
 EVENTS = 11
@@ -145,3 +149,15 @@ class Meanwhile:
         if not self.done:
             self.done = True
             assert self.act() is True
+
+
+def test_worker_processes_reach_the_bucket_by_the_settings_of_the_log(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reaches the parent by argument must not have to be in the environment of its workers."""
+    prefix = bucket.prefix()
+    run(bucket.log(prefix), events=EVENTS, segment_positions=WIDTH)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    log = Log.open(f"s3://{bucket.name}/{prefix}", s3=S3Settings(endpoint=bucket.shim.endpoint))
+    receipt = replay(log, MemorySink(MemoryWarehouse()), HexCodec(), workers=2)
+    assert receipt.read == EVENTS
