@@ -21,19 +21,27 @@ from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.testing.services import PostgresServer
 
 SHORTER_BY = 20
+SHORTER_ROWS_MIN = 500_000
+"""Below that the bounded buffers of both verbs are not full yet, and growth would be no growth."""
+
 IDLE = "an interpreter with everything imported (limit)"
 
 
 @frozen(kw_only=True)
 class Options:
-    """What is measured: `rows` is the longer length; the shorter is a twentieth of it."""
+    """What is measured: `rows` is the longer length."""
 
     rows: int = 2_000_000
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """A twentieth of it, or enough to fill every buffer, or at least a quarter; and it."""
+        return max(self.rows // SHORTER_BY, min(self.rows // 4, SHORTER_ROWS_MIN)), self.rows
 
 
 def measure(options: Options) -> Report:
     """Peak of each verb at each length; once each, because a peak does not vary as a time does."""
-    lengths = (max(1, options.rows // SHORTER_BY), options.rows)
+    lengths = options.lengths
     contestants: list[Contestant] = []
     settings = {"max_wal_size": "8GB", "shared_buffers": "512MB"}
     with (

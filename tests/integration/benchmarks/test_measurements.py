@@ -92,8 +92,8 @@ def test_memory_at_two_lengths(root: Path) -> None:
     report = run(root, "--only", "memory", "--rows", "400")["memory"]
     assert titles(report) == [
         "an interpreter with everything imported (limit)",
-        "capture from the journal, 20",
-        "replay into DuckDB, 20",
+        "capture from the journal, 100",
+        "replay into DuckDB, 100",
         "capture from the journal, 400",
         "replay into DuckDB, 400",
     ]
