@@ -15,6 +15,7 @@ from eventreplay.sinks.snowflake import SnowflakeSettings
 from eventreplay.testing.services import StandInServer
 
 ANSWER_S_MAX = 60
+MOMENTS = ("occurred_at", "recorded_at")
 
 
 class StandIn:
@@ -71,10 +72,25 @@ def table(
     standin: StandIn, database: str, name: str, columns: Sequence[str], schema: str = "RAW"
 ) -> list[dict[str, Any]]:
     """Rows in log order, by the given columns; moments as aware UTC datetimes, bytes as bytes."""
-    chosen = ", ".join(f'"{column.upper()}"' for column in columns)
+    # Moments as text: no conversion on their way here can move or refuse one.
+    chosen = ", ".join(as_text(column) if column in MOMENTS else f'"{column.upper()}"' for column in columns)
     order = '"LOG_PARTITION", "LOG_OFFSET"' + (', "STAGE"' if name == "QUARANTINE" else "")
     rows = standin.run(f'SELECT {chosen} FROM "{database}"."{schema}"."{name}" ORDER BY {order}')
-    return [dict(zip(columns, map(plain, row), strict=True)) for row in rows]
+    return [
+        {
+            name: moment(value) if name in MOMENTS else plain(value)
+            for name, value in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def as_text(column: str) -> str:
+    return f"TO_VARCHAR(\"{column.upper()}\", 'YYYY-MM-DD HH24:MI:SS.FF6')"
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text[:26]).replace(tzinfo=UTC)
 
 
 def plain(value: Any) -> Any:

@@ -37,7 +37,13 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return small_log(tmp_path_factory.mktemp("faults") / "log")
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in ("begin", "copy events") else [])
+        for name in INSIDE
+    ],
+)
 def test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing(
     standin: StandIn, settings: SnowflakeSettings, log: Log, name: str
 ) -> None:
@@ -86,6 +92,7 @@ def test_a_commit_whose_outcome_cannot_be_found_out_says_so_and_the_next_run_kno
     assert held(standin, settings.database) == due(log)
 
 
+@pytest.mark.long
 def test_a_server_that_dies_within_a_transaction_has_kept_nothing_of_it(tmp_path: Path) -> None:
     from eventreplay.sinks.snowflake import SnowflakeSink  # noqa: PLC0415 - beside the server it is for
     from eventreplay.testing.services import StandInServer  # noqa: PLC0415
