@@ -24,7 +24,9 @@ class Model:
         seen = sorted(each for each in self.visible if each > after and (upto is None or each <= upto))
         highest = seen[-1] if seen else None
         end = highest if upto is None else upto
-        missing = [each for each in range(after + 1, (end or after) + 1) if each not in self.visible]
+        missing = [
+            each for each in range(after + 1, 1 + (after if end is None else end)) if each not in self.visible
+        ]
         found = Look(
             snapshot="s", highest=highest, holes=np.array([[each, each] for each in missing]).reshape(-1, 2)
         )
