@@ -28,7 +28,9 @@ def source(queue: str, kind: QueueType) -> RabbitSource:
 def to_log(queue: str, kind: QueueType, events: int, folder: str) -> dict[str, object]:
     """Queue to a new folder log; the clock stops at the last commit that need not wait for more to come."""
     options = QueueOptions(rows_max=min(SEGMENT_ROWS, max(1, events // 2)), idle_end_s=QUIET_S_MAX)
-    enough = events - options.rows_max
+    reader = source(queue, kind)
+    # A queue has no end: what a last, not full segment may hold is not waited for.
+    enough = events - min(options.rows_max, reader.unsettled_rows_max)
     moments: list[tuple[int, float, float]] = []
 
     def committed(received: int, _: int | None) -> None:
@@ -39,7 +41,6 @@ def to_log(queue: str, kind: QueueType, events: int, folder: str) -> dict[str, o
 
     with tempfile.TemporaryDirectory(dir=folder) as name:
         log = Log.open(Path(name) / "log")
-        reader = source(queue, kind)
         begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
         receipt = capture_queue(
             reader, log, PARTITION, clock=time.monotonic, options=options, progress=committed, stop=stop
