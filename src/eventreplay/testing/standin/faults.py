@@ -21,7 +21,7 @@ class Fault:
 
     kind: str
     match: str = "."
-    skip: int = 0  # matching statements that pass first
+    passes: int = 0  # matching statements that pass first
     times: int = 1  # matching requests it strikes, retries included; -1: all
     status: int = 503
     seconds: float = 0.0
@@ -40,7 +40,7 @@ class Faults:
 
     def order(self, given: dict[str, Any]) -> None:
         """Add one; ValueError where it is not understood."""
-        fault = Fault(**given)
+        fault = Fault(**{"passes" if name == "skip" else name: value for name, value in given.items()})
         if fault.kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}")
         re.compile(fault.match)
@@ -68,7 +68,7 @@ class Faults:
                 if fault.times == 0 or re.search(fault.match, sql, re.IGNORECASE | re.DOTALL) is None:
                     continue
                 fault.seen += 1
-                if fault.seen <= fault.skip:
+                if fault.seen <= fault.passes:
                     continue
                 fault.struck += 1
                 if fault.times > 0:

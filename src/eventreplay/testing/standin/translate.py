@@ -53,8 +53,8 @@ def quote_reserved(expression: Expr) -> Expr:
     return expression
 
 
-def _rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Rule]:
-    """fakesnow's pipeline in its order, less `integer_precision`, `numeric_agg_implicit_cast`.
+def _first_rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Rule]:
+    """The first half of fakesnow's pipeline, less `integer_precision`, `numeric_agg_implicit_cast`.
 
     Clones and stages.
     """
@@ -96,6 +96,14 @@ def _rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> list[Ru
         t.timestamp_ntz,
         t.float_to_double,
         exact_integers,
+    ]
+
+
+def _last_rules(cursor: FakeSnowflakeCursor) -> list[Rule]:
+    """The second half."""
+    conn = cursor._conn  # noqa: SLF001 - the pipeline is the cursor's own
+    t = transforms
+    return [
         t.extract_text_length,
         t.sample,
         t.array_size,
@@ -151,7 +159,7 @@ class Cursor(FakeSnowflakeCursor):
         expression = tables.without_keys(expression)
         tables.qualify_view(self._session, expression)
         comments = tables.take_comments(expression)
-        for rule in _rules(self, params):
+        for rule in (*_first_rules(self, params), *_last_rules(self)):
             expression = expression.transform(rule, copy=False)
         self.comments = comments + list(expression.args.pop("col_comments", None) or [])
         table_comment = expression.args.pop("table_comment", None)
