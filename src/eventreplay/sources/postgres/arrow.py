@@ -1,4 +1,4 @@
-"""What the driver fetched, as batches of events: whole columns, no row is touched by Python."""
+"""What the driver fetched, as batches of events: whole columns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eventreplay.batch import EVENT_SCHEMA, HEADERS, REJECT_SCHEMA, Batch
+from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA, Batch
 from eventreplay.sources.postgres.columns import Selection
+from eventreplay.sources.postgres.headers import maps_of
 
 _CODE = "attribute_malformed"
 _MESSAGE = "The column for headers is no JSON object of texts; the header `headers` holds its text."
@@ -17,26 +18,19 @@ _MESSAGE = "The column for headers is no JSON object of texts; the header `heade
 
 def to_batches(fetched: pa.RecordBatch, selection: Selection, rows_max: int) -> Iterator[Batch]:
     """Batches of at most `rows_max` records; those with unusable headers are rejected, none is dropped."""
-    columns = dict(zip(selection.fetched, _columns(fetched, selection), strict=True))
-    malformed = None
-    if "headers" in columns:
-        malformed = fetched.column(2 + selection.fetched.index("headers"))
+    columns = dict(zip(selection.fetched, fetched.columns[1:], strict=True))
+    texts, malformed = columns.get("headers"), None
+    if texts is not None:
+        columns["headers"], malformed = maps_of(texts)
     rows = fetched.num_rows
     arrays = [_array(field, columns, selection, fetched.column(0), rows) for field in EVENT_SCHEMA]
     events = pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA)
     rejected = None
-    if malformed is not None and malformed.null_count < rows:
-        bad = malformed.is_valid()
-        rejected = _reject(events.filter(bad), malformed.filter(bad))
+    if texts is not None and malformed is not None and malformed.any():
+        bad = pa.array(malformed)
+        rejected = _reject(events.filter(bad), texts.filter(bad))
         events = events.filter(pc.invert(bad))
     yield from _sliced(events, rejected, rows_max)
-
-
-def _columns(fetched: pa.RecordBatch, selection: Selection) -> Iterator[pa.Array]:
-    at = 1
-    for name in selection.fetched:
-        yield fetched.column(at)
-        at += 2 if name == "headers" else 1
 
 
 def _array(
@@ -49,22 +43,7 @@ def _array(
     if field.name not in columns:
         return pa.nulls(rows, field.type)
     column = columns[field.name]
-    if field.name == "headers":
-        return _maps(column)
     return column if column.type == field.type else column.cast(field.type)
-
-
-def _maps(flat: pa.ListArray) -> pa.MapArray:
-    """Lists of names and texts in turn, as maps; a row without a list has no headers."""
-    if flat.null_count == len(flat):
-        return pa.nulls(len(flat), HEADERS)
-    flat_values = flat.flatten()
-    sizes = pc.fill_null(pc.list_value_length(flat), 0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(sizes // 2, dtype=np.int64)]).astype(np.int32)
-    names = flat_values.take(pa.array(np.arange(0, len(flat_values), 2)))
-    texts = flat_values.take(pa.array(np.arange(1, len(flat_values), 2)))
-    made = pa.MapArray.from_arrays(pa.array(offsets), names, texts)
-    return pc.if_else(flat.is_valid(), made, pa.scalar(None, HEADERS)) if flat.null_count else made
 
 
 def _reject(events: pa.RecordBatch, texts: pa.Array) -> pa.RecordBatch:

@@ -29,7 +29,7 @@ class Selection:
     """What one statement fetches.
 
     Attributes:
-        fetched: attributes in the order of the columns fetched, behind the id; `headers` takes two columns.
+        fetched: attributes in the order of the columns fetched, behind the id.
         constants: text by attribute.
         statement: composed SQL that ends in `WHERE id > {} AND id <= {}` and the order by id; call `between`.
         where: composed filter, beginning with ` AND `, or empty.
@@ -81,7 +81,7 @@ def select(journal: Journal, settings: PostgresSettings) -> Selection:
             continue
         expressions[name] = _expression(journal, settings, name, column)
         fetched.append(name)
-        parts += _headers(sql.Identifier(column)) if name == "headers" else [expressions[name]]
+        parts.append(expressions[name])
     return Selection(
         tuple(fetched),
         constants,
@@ -115,7 +115,7 @@ def _expression(journal: Journal, settings: PostgresSettings, name: str, column:
     if name == "headers":
         if kind != "jsonb":
             raise _unfit(journal, f"Column {column!r} for headers is of type {kind}, not jsonb.", name)
-        return identifier
+        return sql.SQL("{}::text").format(identifier)
     if name == "payload":
         if kind not in _PAYLOAD:
             raise _unfit(
@@ -127,18 +127,6 @@ def _expression(journal: Journal, settings: PostgresSettings, name: str, column:
     if kind not in _TEXT:
         raise _unfit(journal, f"Column {column!r} for {name} is of type {kind}, which is no text.", name)
     return identifier if kind == "text" else sql.SQL("{}::text").format(identifier)
-
-
-def _headers(identifier: Any) -> list[Any]:
-    """Names and texts in turn, and beside them the whole text where it is no object of texts."""
-    sql = drivers.psycopg2().sql
-    bad = "(jsonb_typeof({0}) <> 'object' OR jsonb_path_exists({0}, '$.* ? (@.type() != \"string\")'))"
-    flat = (
-        "CASE WHEN {0} IS NULL OR {0} = '{{}}'::jsonb OR " + bad + " THEN NULL ELSE"
-        " ARRAY(SELECT unnest(ARRAY[key, value]) FROM jsonb_each_text({0})) END"
-    )
-    malformed = "CASE WHEN {0} IS NULL OR {0} = '{{}}'::jsonb THEN NULL WHEN " + bad + " THEN {0}::text END"
-    return [sql.SQL(flat).format(identifier), sql.SQL(malformed).format(identifier)]
 
 
 def _filter(settings: PostgresSettings, expressions: Mapping[str, Any]) -> Any:
