@@ -167,7 +167,8 @@ def _look_for_late(source: Source, log: Log, partition: str) -> None:
         raise LateEventError(
             f"Events appeared at positions of {source.name} proven dead: {', '.join(positions[:20])}.",
             hint="Somebody chose their ids, or kept them. Capture exactly these into a partition of its own "
-            f"(`capture_late`, or -o positions={','.join(positions[:20])}), and find out who writes so.",
+            f"(`eventreplay postgres repair {','.join(positions[:20])} --into {partition}-late`, or capture_late),"
+            " and find out who writes so.",
             partition=partition,
             positions=positions,
         )

@@ -35,8 +35,8 @@ app = typer.Typer(
         "eventreplay replay --log ./log --sink duckdb:///warehouse.duckdb --schemas sportscards",
         "eventreplay status --log ./log --sink duckdb:///warehouse.duckdb",
     )
-    + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged, 4 another writer "
-    "was first, 130 or 143 stopped by a signal. EVENTREPLAY_DEBUG=1 shows tracebacks.",
+    + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the log is damaged or an event came "
+    "late, 4 another writer was first, 130 or 143 stopped by a signal. EVENTREPLAY_DEBUG=1 shows tracebacks.",
 )
 
 

@@ -20,6 +20,7 @@ from eventreplay.errors import CorruptLogError, InvalidEventError, LogError, Log
 from eventreplay.hashing import event_hash, hash_sum, payload_sha256
 from eventreplay.log import layout
 from eventreplay.log.commit import Claim, Commit, SegmentRef, parse_slot
+from eventreplay.log.gaps import is_ledger_key
 from eventreplay.log.gc import all_partitions, unreferenced
 from eventreplay.log.reader import chain_fault
 from eventreplay.log.segment import decode_segment, positions
@@ -164,6 +165,8 @@ class _Check:
                 known = layout.commit_number(name) is not None
             elif kind in {layout.EVENTS, layout.QUARANTINE} and layout.partition_of(inner) is not None:
                 known = layout.is_segment_key(name)
+            elif is_ledger_key(key):
+                known = True
             if not known:
                 self._note(key, "foreign", "it is no part of a log", "Keep other files elsewhere.")
 

@@ -142,7 +142,8 @@ def capture(
     EVENTREPLAY_<SOURCE>_<FIELD>, or in -o NAME=VALUE. A queue without --partition goes to live-0.
 
     Exit codes: 0 done, or a service was ended by a signal; 1 failed; 2 wrong usage or settings; 3 the log
-    is damaged; 4 another writer was first; 130 or 143 Ctrl-C or SIGTERM ended it before it was done.
+    is damaged, or an event came late; 4 another writer was first; 130 or 143 Ctrl-C or SIGTERM ended it
+    before it was done.
     """
     from eventreplay.cli.jobs import capture as job  # noqa: PLC0415 - see the package
 

@@ -1,4 +1,4 @@
-"""`postgres check`: whether a journal can be captured as it is."""
+"""`postgres check` and `postgres repair`: whether a journal can be captured, and what came late to it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.options import AsJson, ConfigFile, PluginOptions, examples
+from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, PluginOptions, examples
 
-app = typer.Typer(help="Look at the journal of a PostgreSQL server.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """One command today; without this it would not need its name."""
+app = typer.Typer(
+    help="Look at the journal of a PostgreSQL server; repair late arrivals.", no_args_is_help=True
+)
 
 
 @app.command(
@@ -35,3 +32,30 @@ def check(
     from eventreplay.cli.jobs import ends as job  # noqa: PLC0415 - see the package
 
     return job.check("source", "postgres", table, option or [], config, as_json=as_json)
+
+
+@app.command(
+    epilog=examples(
+        "eventreplay postgres repair 17,19-21 --into journal-late-17",
+        "eventreplay postgres repair 17 --of journal --into journal-late-17 -o table=public.events --json",
+    )
+)
+def repair(
+    positions: Annotated[
+        str, typer.Argument(metavar="POSITIONS", help="As the alarm gave them: 17,19-21.", show_default=False)
+    ],
+    into: Annotated[
+        str, typer.Option("--into", metavar="NAME", help="A new partition for these.", show_default=False)
+    ],
+    of: Annotated[
+        str, typer.Option("--of", metavar="NAME", help="The partition whose capture raised the alarm.")
+    ] = "journal",
+    log: LogUrl = None,
+    option: PluginOptions = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Capture events that appeared at positions proven dead, and end the alarm for them."""
+    from eventreplay.cli.jobs import repair as job  # noqa: PLC0415 - see the package
+
+    return job.run(positions, into, of, log, option or [], config, as_json=as_json)
