@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; what comes back is the exit code.
 
     0 done; 1 failed; 2 wrong usage or settings; 3 the log is damaged, or an event came late; 4 another
-    writer was first; 130 stopped by Ctrl-C; 143 by SIGTERM. With EVENTREPLAY_DEBUG=1 an error is raised with its traceback.
+    writer was first; 130 stopped by Ctrl-C; 143 by SIGTERM. With EVENTREPLAY_DEBUG=1 an error is raised
+    with its traceback.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
