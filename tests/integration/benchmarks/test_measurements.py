@@ -70,6 +70,7 @@ def test_queue_beside_pika_and_a_client_in_c(root: Path) -> None:
     assert ("quorum: C client (limit)" in found) != bool(without)
 
 
+@pytest.mark.long
 def test_warehouse_beside_duckdb_and_a_bare_copy(root: Path) -> None:
     report = run(root, "--only", "warehouse", "--rows", "300", "--turns", "1")["warehouse"]
     assert titles(report) == [
@@ -79,6 +80,7 @@ def test_warehouse_beside_duckdb_and_a_bare_copy(root: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_latency_at_a_low_rate(root: Path) -> None:
     report = run(root, "--only", "latency", "--rates", "200", "--seconds", "1", "--age-ms", "100")["latency"]
     ours = report["200/s, publish to durable in the log (age bound 100 ms, quorum queue)"]
@@ -88,6 +90,7 @@ def test_latency_at_a_low_rate(root: Path) -> None:
     assert ours["commits"] >= 2
 
 
+@pytest.mark.long
 def test_memory_at_two_lengths(root: Path) -> None:
     report = run(root, "--only", "memory", "--rows", "400")["memory"]
     assert titles(report) == [

@@ -67,6 +67,7 @@ def test_an_override_of_s3_is_used_and_left_alone(
         found.store().list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.long
 def test_an_override_of_rabbitmq_makes_virtual_hosts_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     with RabbitServer.start(management=True) as server:
         monkeypatch.setenv("EVENTREPLAY_TEST_RABBITMQ_URL", server.url)

@@ -121,6 +121,7 @@ def test_a_paused_server_stays_connected_and_silent() -> None:
             connection.close()
 
 
+@pytest.mark.long
 def test_rabbitmq_keeps_confirmed_messages_over_a_kill_of_the_erlang_machine() -> None:
     with RabbitServer.start(config="consumer_timeout = 123456", tls=True, management=True) as server:
         url = server.vhost()
