@@ -43,6 +43,7 @@ def captured(source: RabbitSource, folder: Path, **changes: Any) -> CaptureRecei
     """Capture until idle; `settle_after` runs between a commit and the settling of what it holds."""
     options: dict[str, Any] = {"idle_end_s": 1.5, "age_max_s": 0.3, "run_max_s": 90.0}
     hooks = {name: changes.pop(name) for name in ("stop", "progress") if name in changes}
+    partition = changes.pop("partition", PARTITION)
     between = changes.pop("settle_after", None)
     if between is not None:
         source = _Between(source, folder, between)  # type: ignore[assignment]
@@ -50,7 +51,7 @@ def captured(source: RabbitSource, folder: Path, **changes: Any) -> CaptureRecei
         return capture_queue(
             source,
             Log.open(folder),
-            PARTITION,
+            partition,
             clock=time.monotonic,
             options=QueueOptions(**options | changes),
             **hooks,
