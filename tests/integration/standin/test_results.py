@@ -26,6 +26,27 @@ def test_times_keep_their_microseconds_before_and_after_1970(client: Client) -> 
     assert zoned == dt.datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=dt.UTC)
 
 
+def test_whole_numbers_are_times_to_the_microsecond_from_year_1_to_9999(client: Client) -> None:
+    """docs.snowflake.com/en/sql-reference/functions/to_timestamp: scale 6 means microseconds; a double would
+    lose them before 1684 and after 2255."""
+    ends = {
+        -62_135_596_800_000_000: dt.datetime(1, 1, 1),  # noqa: DTZ001 - NTZ has no zone
+        -1: dt.datetime(1969, 12, 31, 23, 59, 59, 999_999),  # noqa: DTZ001
+        253_402_300_799_999_999: dt.datetime(9999, 12, 31, 23, 59, 59, 999_999),  # noqa: DTZ001
+    }
+    client.run("CREATE TABLE t (us NUMBER(38,0), a TIMESTAMP_NTZ(6))")
+    for micros, moment in ends.items():
+        client.run(f"INSERT INTO t SELECT {micros}, TO_TIMESTAMP_NTZ({micros}, 6)")
+        assert client.rows(f"SELECT a, TO_TIMESTAMP_NTZ(us, 6) FROM t WHERE us = {micros}") == [
+            (moment, moment)
+        ]
+    assert client.one("SELECT TO_TIMESTAMP_NTZ(1, 0)") == dt.datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001
+    assert client.one("SELECT TO_TIMESTAMP_NTZ(-1, 3)") == dt.datetime(1969, 12, 31, 23, 59, 59, 999_000)  # noqa: DTZ001
+    assert client.one("SELECT TO_TIMESTAMP_NTZ(1999, 9)") == dt.datetime(1970, 1, 1, 0, 0, 0, 1)  # noqa: DTZ001
+    assert client.one("SELECT TO_TIMESTAMP_NTZ(NULL, 6)") is None
+    assert client.error("SELECT TO_TIMESTAMP_NTZ(253402300800000000, 6)").sqlstate == "22018"
+
+
 def test_values_bound_and_arrays_bound(client: Client) -> None:
     """docs.snowflake.com/en/developer-guide/python-connector/python-connector-example: binding, batch
     inserts."""

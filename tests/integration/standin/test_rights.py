@@ -127,4 +127,8 @@ def test_account_objects_are_accepted(admin: Client, role: str) -> None:
         "CREATE FILE FORMAT raw.f TYPE = PARQUET BINARY_AS_TEXT = FALSE", f"USE WAREHOUSE wh_{role}",
     )  # fmt: skip
     assert [row[0] for row in admin.rows("SHOW WAREHOUSES")].count(f"WH_{role}") == 1
+    shown = f"SHOW WAREHOUSES LIKE 'WH_{role}'"
+    assert [row[1] for row in admin.rows(shown)] == ["60"]
+    admin.run(f"ALTER WAREHOUSE wh_{role} SET AUTO_SUSPEND = 0")
+    assert [row[1] for row in admin.rows(shown)] == [None]
     assert admin.error("CREATE STAGE raw.x URL = 's3://b/' STORAGE_INTEGRATION = nobody").errno == 2003

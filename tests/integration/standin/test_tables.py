@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -26,6 +27,34 @@ def test_varchar_length_is_enforced(client: Client) -> None:
     assert client.error("INSERT INTO t VALUES ('four', 'x')").errno == 100078
     assert client.error("INSERT INTO t VALUES ('abc', 'xy')").errno == 100078
     assert client.error("UPDATE t SET s = 'four'").errno == 100078
+
+
+def test_binary_length_is_enforced_and_described(client: Client) -> None:
+    """docs.snowflake.com/en/sql-reference/data-types-text: BINARY(n) holds n bytes at most."""
+    client.run("CREATE TABLE t (b BINARY(3) NOT NULL, v VARBINARY, s VARCHAR(5))")
+    client.run("INSERT INTO t SELECT TO_BINARY('00ff00', 'HEX'), TO_BINARY('00ff0000', 'HEX'), 'x'")
+    assert client.rows("SELECT b, v FROM t") == [(b"\x00\xff\x00", b"\x00\xff\x00\x00")]
+    assert client.error("INSERT INTO t SELECT TO_BINARY('00ff0000', 'HEX'), NULL, 'x'").errno == 100078
+    assert client.error("UPDATE t SET b = TO_BINARY('00ff0000', 'HEX')").errno == 100078
+    assert [row[1] for row in client.rows("DESCRIBE TABLE t")] == [
+        "BINARY(3)",
+        "BINARY(8388608)",
+        "VARCHAR(5)",
+    ]
+
+
+@pytest.mark.parametrize("name", ['My "Events" 1', "a.b; DROP TABLE c"])
+def test_a_schema_may_have_any_name_in_quotes(client: Client, name: str) -> None:
+    """docs.snowflake.com/en/sql-reference/identifiers-syntax: in double quotes anything, a quote twice."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    client.run(f"CREATE SCHEMA {quoted}", f"CREATE SCHEMA IF NOT EXISTS {quoted}", "USE SCHEMA PUBLIC")
+    assert client.error(f"CREATE SCHEMA {quoted}").errno == 2002
+    client.run(
+        f"CREATE TABLE {quoted}.t (n NUMBER)", f"INSERT INTO {quoted}.t VALUES (1)", f"USE SCHEMA {quoted}"
+    )
+    assert client.one("SELECT CURRENT_SCHEMA()") == name
+    assert client.rows("SELECT n, n / 2 FROM t") == [(1, Decimal("0.5"))]
+    assert [row[0] for row in client.rows(f"DESCRIBE TABLE {quoted}.t")] == ["N"]
 
 
 def test_swap_exchanges_both_tables_and_their_load_history(

@@ -108,16 +108,20 @@ def _connect(settings: SnowflakeSettings, *, without_schema: bool) -> SnowflakeC
             "The Snowflake driver is not installed.", hint="Install it: pip install 'eventreplay[snowflake]'."
         ) from None
     quiet_driver()
-    arguments = {**_arguments(settings), **_login(settings)}
-    if without_schema:
-        del arguments["schema"]
+    failure: SinkError | None = None
     try:
-        connection = snowflake.connector.connect(**arguments)
+        # What logs in stands in the argument list alone: no variable of ours holds it while this runs.
+        connection = snowflake.connector.connect(
+            **_arguments(settings, without_schema=without_schema), **_login(settings)
+        )
         connection.telemetry_enabled = False
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - login errors may quote what was sent
-        raise mapped(error, Doing(f"Connecting to Snowflake account {settings.account}")) from None
+        failure = mapped(error, Doing(f"Connecting to Snowflake account {settings.account}"))
+    if failure is not None:
+        # Raised here, it is not linked to the driver's error, whose frames hold the login.
+        raise failure
     return connection
 
 
@@ -133,7 +137,7 @@ def quiet_driver() -> None:
             logger.setLevel(logging.CRITICAL if name.startswith("snowflake") else logging.WARNING)
 
 
-def _arguments(settings: SnowflakeSettings) -> dict[str, Any]:
+def _arguments(settings: SnowflakeSettings, *, without_schema: bool) -> dict[str, Any]:
     optional = {
         "role": settings.role and quoted(identifier(settings.role, setting="role")),
         "warehouse": settings.warehouse and quoted(identifier(settings.warehouse, setting="warehouse")),
@@ -147,7 +151,7 @@ def _arguments(settings: SnowflakeSettings) -> dict[str, Any]:
         "user": settings.user,
         "protocol": settings.protocol,
         "database": quoted(database),
-        "schema": quoted(schema),
+        **({} if without_schema else {"schema": quoted(schema)}),
         "autocommit": True,
         "paramstyle": "qmark",  # bound by the server, never written into a statement
         "application": "eventreplay",

@@ -46,8 +46,9 @@ def _kind(field: pa.Field, variants: frozenset[str]) -> str:
         return "NUMBER(19,0)"
     if pa.types.is_timestamp(field.type):
         return "TIMESTAMP_NTZ(6)"
-    is_bytes = pa.types.is_binary(field.type) or pa.types.is_fixed_size_binary(field.type)
-    return "BINARY" if is_bytes else "VARCHAR"
+    if pa.types.is_fixed_size_binary(field.type):
+        return f"BINARY({field.type.byte_width})"
+    return "BINARY" if pa.types.is_binary(field.type) else "VARCHAR"
 
 
 def _columns(schema: pa.Schema, variants: frozenset[str], moment: str) -> tuple[Column, ...]:

@@ -13,7 +13,7 @@ from eventreplay.testing.standin.parameters import DONE, plain
 from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
 
-_NAME = r'(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,2}'
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+)){0,2}'
 _DEFINE = re.compile(
     r"(?P<verb>CREATE|ALTER|DROP|DESCRIBE|DESC)\s+(?P<replace>OR\s+REPLACE\s+)?"
     r"(?P<kind>ROLE|USER|WAREHOUSE|RESOURCE\s+MONITOR|STORAGE\s+INTEGRATION|NETWORK\s+POLICY)\s+"
@@ -119,12 +119,12 @@ def _objects(session: Session, text: str) -> list[tuple[str, str]]:
 
 
 def _must_exist(session: Session, kind: str, name: str) -> None:
-    engine, parts = session.engine, name.split(".")
+    engine = session.engine
     there = True
     if kind == "DATABASE":
         there = engine.has_database(name)
     elif kind == "SCHEMA":
-        there = engine.has_schema(parts[0], parts[1])
+        there = engine.has_schema(*name.split(".", 1))
     elif kind == "STAGE":
         there = name in engine.catalog.stages
     elif kind == "WAREHOUSE":
@@ -134,7 +134,7 @@ def _must_exist(session: Session, kind: str, name: str) -> None:
             "select 1 from information_schema.tables "
             "where table_catalog = ? and table_schema = ? and table_name = ?"
         )
-        there = session.duck.cursor().execute(query, parts).fetchone() is not None
+        there = session.duck.cursor().execute(query, rights.parts_of(name)).fetchone() is not None
     if not there:
         raise not_found(kind, name)
 
@@ -142,7 +142,7 @@ def _must_exist(session: Session, kind: str, name: str) -> None:
 def _place(session: Session, kind: str, name: str) -> str:
     if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT", "SEQUENCE"):
         return full_name(session, name)
-    parts = [plain(part) for part in re.findall(r'"[^"]+"|[\w$]+', name)]
+    parts = [plain(part) for part in re.findall(r'"(?:[^"]|"")+"|[\w$]+', name)]
     if kind == "SCHEMA" and len(parts) == 1:
         parts.insert(0, session.database or "")
     return ".".join(parts)
@@ -238,8 +238,8 @@ def define(session: Session, sql: str, params: Any) -> Result:
         with catalog.changed():
             del held[name]
         return Result.status(f"{name} successfully dropped.")
-    if verb == "ALTER" and kind == "USER":
-        _alter_user(session, name, found["rest"])
+    if verb == "ALTER":
+        _alter(session, kind, name, found["rest"])
     return Result.status(DONE)
 
 
@@ -274,6 +274,18 @@ def _create(session: Session, kind: str, name: str, rest: str) -> None:
     if kind == "WAREHOUSE":
         rights.owns(session, "WAREHOUSE", name)
         session.warehouse = name
+
+
+def _alter(session: Session, kind: str, name: str, rest: str) -> None:
+    changed = re.match(r"\s*SET\s+(.*)", rest, re.IGNORECASE | re.DOTALL)
+    if kind == "USER":
+        _alter_user(session, name, rest)
+    elif kind == "WAREHOUSE" and changed is not None:
+        held = session.engine.catalog.warehouses[name]
+        parse_options(changed[1])
+        with session.engine.catalog.changed():
+            # Of two options of one name the last is in force.
+            held["options"] = f"{held.get('options') or ''} {changed[1]}"
 
 
 def _alter_user(session: Session, name: str, rest: str) -> None:
@@ -314,6 +326,16 @@ def show(session: Session, sql: str, params: Any) -> Result:
     like = re.search(r"LIKE\s+'([^']*)'", sql, re.IGNORECASE)
     pattern = ".*" if like is None else re.escape(like[1]).replace("%", ".*").replace("_", ".")
     names = [name for name in sorted(catalog.section(section)) if re.fullmatch(pattern, name, re.IGNORECASE)]
-    return Result.rows(
-        [{"name": name, "comment": ""} for name in names], ["name", "comment"], statement_type.SHOW
-    )
+    rows = [{"name": name, "comment": ""} for name in names]
+    columns = ["name", "comment"]
+    if section == "warehouses":
+        columns = ["name", "auto_suspend", "comment"]
+        for row in rows:
+            row["auto_suspend"] = _auto_suspend(catalog.warehouses[row["name"]])
+    return Result.rows(rows, columns, statement_type.SHOW)
+
+
+def _auto_suspend(warehouse: dict[str, Any]) -> str | None:
+    """Seconds, ten minutes unless given; None where it never suspends."""
+    seconds = str(parse_options(warehouse.get("options") or "").get("AUTO_SUSPEND", "600"))
+    return None if seconds in ("0", "NULL") else seconds

@@ -10,7 +10,7 @@ from sqlglot.tokenizer_core import Token
 from eventreplay.testing.standin.failures import SqlError, unsupported
 
 _HEAD = re.compile(
-    r"""\s*COPY\s+INTO\s+(?P<target>(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,2})\s*"""
+    r"""\s*COPY\s+INTO\s+(?P<target>(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+)){0,2})\s*"""
     r"""(?:\((?P<columns>[^()]*)\)\s*)?FROM\s+""",
     re.IGNORECASE,
 )

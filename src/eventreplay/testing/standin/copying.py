@@ -20,7 +20,7 @@ from eventreplay.testing.standin.failures import SqlError, not_found, unsupporte
 from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Run, Session
 from eventreplay.testing.standin.stages import Stage, Staged
-from eventreplay.testing.standin.tables import Key, dotted, key_of
+from eventreplay.testing.standin.tables import Key, dotted, key_of, quoted
 from eventreplay.testing.standin.translate import Cursor
 
 COLUMNS = [
@@ -111,7 +111,7 @@ def _plan(session: Session, copy: Copy) -> _Plan:
     if str(copy.options.get("ON_ERROR", "ABORT_STATEMENT")).upper() != "ABORT_STATEMENT":
         raise unsupported(f"ON_ERROR = {copy.options['ON_ERROR']}; only ABORT_STATEMENT")
     sort, options = _format(session, copy, stage)
-    return _Plan(session, copy, stage, key, f'"{key[0]}"."{key[1]}"."{hidden}"', targets, sort, options)
+    return _Plan(session, copy, stage, key, quoted(key[0], key[1], hidden), targets, sort, options)
 
 
 def _format(session: Session, copy: Copy, stage: Stage) -> tuple[str, dict[str, str]]:

@@ -9,14 +9,22 @@ from fakesnow import info_schema, macros
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
-from eventreplay.testing.standin import numbers, variants
+from eventreplay.testing.standin import moments, numbers, variants
 from eventreplay.testing.standin.catalog import Catalog
 from eventreplay.testing.standin.failures import SqlError, exists_already, not_found
 from eventreplay.testing.standin.history import QueryHistory
 from eventreplay.testing.standin.locks import TableLocks
 
 TEMPORARY_PREFIX = "__TEMPORARY_"
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+def search_path(database: str, schema: str | None) -> str:
+    """SET schema to a place, whatever its name: inside the text, names are quoted as in SQL."""
+    parts = ".".join('"' + part.replace('"', '""') + '"' for part in (database, schema or "main"))
+    return "SET schema='" + parts.replace("'", "''") + "'"
+
+
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 LOAD_HISTORY = """
 create table if not exists {database}._fs_information_schema._loaded_files (
     schema_name varchar, table_name varchar, file_name varchar, etag varchar,
@@ -64,6 +72,7 @@ class Engine(FakeSnow):
     def _macros(self, place: str) -> None:
         self.duck_conn.execute(variants.MACROS.format(place=place))
         self.duck_conn.execute(numbers.MACRO.format(place=place))
+        self.duck_conn.execute(moments.MACRO.format(place=place))
 
     def _drop_leftovers(self, database: str) -> None:
         """Temporary tables belong to a session, and every session ended with the old process."""
@@ -96,7 +105,7 @@ class Engine(FakeSnow):
 
     def create_database(self, name: str, *, replace: bool = False, if_missing: bool = False) -> bool:
         """Make a database with its PUBLIC schema; False where it stood already and IF NOT EXISTS was said."""
-        if _PLAIN_NAME.fullmatch(name) is None:
+        if PLAIN_NAME.fullmatch(name) is None:
             raise SqlError(
                 f"SQL compilation error:\nthe stand-in takes plain database names, not '{name}'", 2, "0A000"
             )

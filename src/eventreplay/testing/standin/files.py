@@ -16,7 +16,7 @@ from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.stages import Stage
 
-_NAME = r'(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,2}'
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+)){0,2}'
 _TRANSFER = re.compile(
     r"(?P<verb>PUT|GET)\s+(?P<first>'[^']+'|\S+)\s+(?P<second>'[^']+'|\S+)\s*(?P<options>.*)",
     re.IGNORECASE | re.DOTALL,
@@ -104,7 +104,7 @@ def listing(session: Session, sql: str, params: Any) -> Result:
 
 def full_name(session: Session, name: str) -> str:
     """DATABASE.SCHEMA.NAME, with the session's place where it is not given."""
-    parts = [plain(part) for part in re.findall(r'"[^"]+"|[\w$]+', name)]
+    parts = [plain(part) for part in re.findall(r'"(?:[^"]|"")+"|[\w$]+', name)]
     place = [session.database, session.schema]
     whole = [*place[: 3 - len(parts)], *parts] if len(parts) < 3 else parts  # noqa: PLR2004 - database.schema.name
     if None in whole:
@@ -154,7 +154,7 @@ def _create(session: Session, kind: str, name: str, found: re.Match[str]) -> Res
         if found["exists"]:
             return Result.status(f"{name} already exists, statement succeeded.")
         raise exists_already(name)
-    database, schema, _ = name.split(".", 2)
+    database, schema, _ = rights.parts_of(name)
     if not session.engine.has_schema(database, schema):
         raise not_found("Schema", f"{database}.{schema}")
     rights.need_create(session, kind, database, schema)
@@ -211,7 +211,7 @@ def show(session: Session, sql: str, params: Any) -> Result:
     held = session.engine.catalog.stages if "STAGE" in sql.upper() else session.engine.catalog.formats
     rows = []
     for name, settings in sorted(held.items()):
-        database, schema, own = name.split(".", 2)
+        database, schema, own = rights.parts_of(name)
         rows.append(
             {
                 "name": own, "database_name": database, "schema_name": schema, "url": settings.get("url", ""),

@@ -12,7 +12,7 @@ from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import DEFAULTS, Session
 
 DONE = "Statement executed successfully."
-_NAME = r'"[^"]+"|[\w$]+'
+_NAME = r'"(?:[^"]|"")+"|[\w$]+'
 _USE = re.compile(
     rf"USE\s+(?:(?P<kind>ROLE|WAREHOUSE|DATABASE|SCHEMA|SECONDARY\s+ROLES)\s+)?(?P<name>(?:{_NAME})(?:\.(?:{_NAME}))?)",
     re.IGNORECASE,
@@ -21,7 +21,7 @@ _USE = re.compile(
 
 def plain(name: str) -> str:
     """A name as Snowflake stores it."""
-    return name[1:-1] if name.startswith('"') else name.upper()
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.upper()
 
 
 def transaction(session: Session, sql: str, params: Any) -> Result:

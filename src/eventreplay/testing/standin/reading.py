@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 from fakesnow import statement_type
 from fakesnow.dialect import parse_one
 from sqlglot import exp
@@ -13,6 +14,7 @@ from eventreplay.testing.standin.dml import check_reads, reads_of
 from eventreplay.testing.standin.failures import unsupported
 from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
+from eventreplay.testing.standin.tables import BINARY_MAX, key_of
 from eventreplay.testing.standin.translate import Cursor
 
 _HISTORY = re.compile(
@@ -40,6 +42,27 @@ def _system(session: Session, sql: str) -> str:
             text = "NULL" if known is None else "'" + known.replace("'", "''") + "'"
             sql = re.sub(rf"\b{pattern}", text.replace("\\", r"\\"), sql, flags=re.IGNORECASE)
     return sql
+
+
+def _with_binary_lengths(session: Session, expression: exp.Describe, table: pa.Table) -> pa.Table:
+    """DESCRIBE TABLE with the lengths that BINARY columns were given; fakesnow shows the longest."""
+    target = expression.find(exp.Table)
+    if target is None or "type" not in table.column_names:
+        return table
+    database, schema, name = key_of(session, target)
+    lengths = dict(
+        session.probe.execute(
+            "SELECT ext_column_name, ext_character_maximum_length"
+            " FROM _fs_global._fs_information_schema._fs_columns_ext"
+            " WHERE ext_table_catalog = ? AND ext_table_schema = ? AND ext_table_name = ?",
+            [database, schema, session.temporary.get((database, schema, name), name)],
+        ).fetchall()
+    )
+    kinds = [
+        f"BINARY({lengths.get(column, BINARY_MAX)})" if kind.startswith("BINARY") else kind
+        for column, kind in zip(table["name"].to_pylist(), table["type"].to_pylist(), strict=True)
+    ]
+    return table.set_column(table.column_names.index("type"), "type", pa.array(kinds, pa.string()))
 
 
 def run(session: Session, sql: str, params: Any) -> Result:
@@ -76,6 +99,8 @@ def run(session: Session, sql: str, params: Any) -> Result:
         if table is None:
             return Result.status("Statement executed successfully.", kind)
         described = session.duck.execute(f"DESCRIBE {last}", values).fetchall()
+        if isinstance(expression, exp.Describe):
+            table = _with_binary_lengths(session, expression, table)
         return Result(table, [str(row[1]) for row in described], kind)
 
     result = session.read(work, reads)

@@ -182,12 +182,10 @@ def _timestamps(array: pa.Array) -> pa.Array:
     """Seconds and nanoseconds, with NULL kept as NULL (fakesnow's turn into 1970)."""
     zoned = array.type.tz is not None
     micros = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64()).fill_null(0)
-    seconds = pc.floor(pc.divide(micros.cast(pa.float64()), 1e6)).cast(pa.int64())
-    # The double above is only a first guess: put right in whole numbers.
+    # In whole numbers: a double has no microseconds before 1684 or after 2255. Division goes towards zero.
+    seconds = pc.divide(micros, 1_000_000)
     rest = pc.subtract(micros, pc.multiply(seconds, 1_000_000))
-    seconds = pc.add(
-        seconds, pc.if_else(pc.greater_equal(rest, 1_000_000), 1, pc.if_else(pc.less(rest, 0), -1, 0))
-    )
+    seconds = pc.subtract(seconds, pc.less(rest, 0).cast(pa.int64()))
     fraction = pc.multiply(pc.subtract(micros, pc.multiply(seconds, 1_000_000)), 1000).cast(pa.int32())
     arrays = [seconds, fraction]
     fields = [pa.field("epoch", pa.int64(), nullable=False), pa.field("fraction", pa.int32(), nullable=False)]

@@ -35,6 +35,13 @@ def privileges(session: Session, kind: str, name: str) -> set[str]:
     return held
 
 
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Database, schema and object of a dotted name; dots in the middle are the schema's own."""
+    database, rest = name.split(".", 1)
+    schema, own = rest.rsplit(".", 1)
+    return database, schema, own
+
+
 def owns(session: Session, kind: str, name: str) -> None:
     """Record that the session's role made an object, and give what was granted on future ones."""
     catalog = session.engine.catalog
@@ -99,7 +106,7 @@ def need(session: Session, privilege: str, kind: str, name: str) -> None:
     if is_admin(session):
         return
     if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT"):
-        database, schema, _ = name.split(".", 2)
+        database, schema, _ = parts_of(name)
         need_usage(session, database, schema)
     held = privileges(session, kind, name)
     if held & {privilege, "OWNERSHIP"}:

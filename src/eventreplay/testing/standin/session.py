@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 from fakesnow.conn import FakeSnowflakeConnection
 
-from eventreplay.testing.standin.engine import Engine
+from eventreplay.testing.standin.engine import Engine, search_path
 from eventreplay.testing.standin.failures import SqlError, as_sql_error
 
 Run = Callable[..., duckdb.DuckDBPyConnection]
@@ -85,7 +85,7 @@ class Session:
         if schema is not None and self.engine.has_schema(database, schema):
             self.conn._schema = schema  # noqa: SLF001
             self.conn.schema_set = True
-        self.duck.execute(f"SET schema='{database}.{self.conn.schema or 'main'}'")
+        self.duck.execute(search_path(database, self.conn.schema))
 
     # ---------------------------------------------------------------------------------------- transactions
     def begin(self) -> Transaction:

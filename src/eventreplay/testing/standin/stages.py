@@ -20,7 +20,7 @@ from eventreplay.testing.standin.failures import SqlError, not_found
 from eventreplay.testing.standin.session import Session
 
 _REFERENCE = re.compile(
-    r"""@(?P<quote>')?(?P<name>~|%?(?:"[^"]+"|[\w$]+)(?:\.%?(?:"[^"]+"|[\w$]+)){0,2})(?P<path>/[^\s'()]*)?"""
+    r"""@(?P<quote>')?(?P<name>~|%?(?:"(?:[^"]|"")+"|[\w$]+)(?:\.%?(?:"(?:[^"]|"")+"|[\w$]+)){0,2})(?P<path>/[^\s'()]*)?"""
 )
 
 
@@ -35,7 +35,7 @@ class Staged:
 
 
 def _plain(part: str) -> str:
-    return part[1:-1] if part.startswith('"') else part.upper()
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part.upper()
 
 
 class Stage:
@@ -56,7 +56,7 @@ class Stage:
         session = self._session
         if name == "~":
             return f"~/{session.user}", "~"
-        parts = re.findall(r'%?"[^"]+"|%?[\w$]+', name)
+        parts = re.findall(r'%?"(?:[^"]|"")+"|%?[\w$]+', name)
         last = parts[-1]
         places = [_plain(part) for part in parts[:-1]]
         database = places[0] if len(places) == 2 else session.database  # noqa: PLR2004 - database.schema

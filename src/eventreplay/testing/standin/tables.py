@@ -6,7 +6,15 @@ from eventreplay.testing.standin.engine import TEMPORARY_PREFIX
 from eventreplay.testing.standin.session import Session
 
 Key = tuple[str, str, str]
+BINARY_MAX = 8_388_608
 _KEYS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey)
+_TEXTS = (
+    exp.DataType.Type.VARCHAR,
+    exp.DataType.Type.CHAR,
+    exp.DataType.Type.TEXT,
+    exp.DataType.Type.NVARCHAR,
+)
+_BINARY = (exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY)
 _COLUMN_KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 
 
@@ -26,6 +34,11 @@ def key_of(session: Session, table: exp.Table) -> Key:
         name_of(table.args.get("db")) or session.schema or "",
         name_of(table.this),
     )
+
+
+def quoted(*names: str) -> str:
+    """A qualified name as SQL has it, whatever the names hold."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def dotted(key: Key) -> str:
@@ -98,25 +111,34 @@ def _plain_column(column: exp.ColumnDef, primary: bool) -> None:  # noqa: FBT001
             kept.append(constraint)
     if primary and not any(isinstance(c.args.get("kind"), exp.NotNullColumnConstraint) for c in kept):
         kept.append(exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
-    length = _length(column.args.get("kind"))
+    kind = column.args.get("kind")
+    length = _length(kind)
     if length is not None:
-        text = exp.func("length", exp.column(column.this.copy()))
+        measure = "octet_length" if kind.this in _BINARY else "length"
+        text = exp.func(measure, exp.column(column.this.copy()))
         kept.append(exp.ColumnConstraint(kind=exp.CheckColumnConstraint(this=text <= length)))
     column.set("constraints", kept)
 
 
 def _length(kind: Expr | None) -> int | None:
-    texts = (
-        exp.DataType.Type.VARCHAR,
-        exp.DataType.Type.CHAR,
-        exp.DataType.Type.TEXT,
-        exp.DataType.Type.NVARCHAR,
-    )
-    if not (isinstance(kind, exp.DataType) and kind.this in texts):
+    if not (isinstance(kind, exp.DataType) and kind.this in (*_TEXTS, *_BINARY)):
         return None
     if kind.expressions:
         return int(kind.expressions[0].name)
     return 1 if kind.this == exp.DataType.Type.CHAR else None
+
+
+def take_binary_lengths(expression: Expr) -> list[tuple[str, int]]:
+    """Lengths of the BINARY columns of a CREATE TABLE, taken out of it: DuckDB's BLOB has none."""
+    found = []
+    if isinstance(expression, exp.Create) and isinstance(expression.this, exp.Schema):
+        for column in expression.this.find_all(exp.ColumnDef):
+            kind = column.args.get("kind")
+            if isinstance(kind, exp.DataType) and kind.this in _BINARY:
+                length = _length(kind)
+                found.append((name_of(column.this), BINARY_MAX if length is None else length))
+                kind.set("expressions", [])
+    return found
 
 
 def qualify_view(session: Session, expression: Expr) -> None:

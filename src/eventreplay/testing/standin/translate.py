@@ -11,6 +11,7 @@ from fakesnow.params import MutableParams
 from sqlglot import Expr, exp
 
 from eventreplay.testing.standin import numbers, tables, variants
+from eventreplay.testing.standin.engine import search_path
 from eventreplay.testing.standin.session import Session
 
 _WHOLE = {
@@ -159,8 +160,11 @@ class Cursor(FakeSnowflakeCursor):
         expression = tables.without_keys(expression)
         tables.qualify_view(self._session, expression)
         comments = tables.take_comments(expression)
+        lengths = tables.take_binary_lengths(expression)
         for rule in (*_first_rules(self, params), *_last_rules(self)):
             expression = expression.transform(rule, copy=False)
+        if lengths:
+            expression.args["text_lengths"] = [*(expression.args.get("text_lengths") or []), *lengths]
         self.comments = comments + list(expression.args.pop("col_comments", None) or [])
         table_comment = expression.args.pop("table_comment", None)
         if table_comment is not None and table_comment[1] is not None:
@@ -170,7 +174,7 @@ class Cursor(FakeSnowflakeCursor):
             return expression
         session = self._session
         if session.database is not None:
-            session.probe.execute(f"SET schema='{session.database}.{session.schema or 'main'}'")
+            session.probe.execute(search_path(session.database, session.schema))
         return numbers.exact(session.probe, expression)
 
     def _transform(self, expression: Expr, params: MutableParams | None) -> Expr:
