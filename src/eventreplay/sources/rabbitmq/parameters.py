@@ -19,20 +19,22 @@ def parameters(settings: RabbitSettings, *, heartbeat: bool = True) -> pika.Conn
         ConfigError: a certificate file cannot be used.
     """
     address = settings.address
-    # What a fresh broker accepts from its own machine; anybody else has a password.
-    password = "guest" if address.password is None else address.password.reveal()
+    tls = _tls(settings) if address.tls else None
     return pika.ConnectionParameters(
         host=address.host,
         port=address.port,
         virtual_host=address.vhost,
         # Erased after use, pika could not connect again; it lives as long as one attempt.
-        credentials=pika.PlainCredentials(address.user, password),
+        # A fresh broker accepts guest from its own machine; anybody else has a password. No variable holds it.
+        credentials=pika.PlainCredentials(
+            address.user, "guest" if address.password is None else address.password.reveal()
+        ),
         heartbeat=settings.heartbeat_s if heartbeat else None,
         socket_timeout=settings.connect_timeout_s,
         stack_timeout=settings.connect_timeout_s,
         blocked_connection_timeout=None,
         connection_attempts=1,
-        ssl_options=_tls(settings) if address.tls else None,
+        ssl_options=tls,
         client_properties={"product": _PRODUCT, "connection_name": settings.name[:200]},
     )
 

@@ -214,17 +214,26 @@ class Address:
 
 
 def _parse_url(url: Secret, settings: RabbitSettings) -> Address:
-    # Nothing of the text is quoted in an error: a mistyped URL holds the password in any of its parts.
+    # Nothing of the text is quoted in an error, and no frame that raises one holds it: a mistyped URL has the
+    # password in any of its parts.
+    address = _address_in(url, settings)
+    if address is None:
+        raise _wrong("url", "Its form is amqp://user:password@host:port/vhost, without a query.")
+    _check_name("url", address.vhost)
+    return address
+
+
+def _address_in(url: Secret, settings: RabbitSettings) -> Address | None:
+    """The parts of a URL; None if it is none."""
     try:
         parts = urlsplit(url.reveal())
         port = parts.port
     except ValueError:
-        raise _wrong("url", "Its form is amqp://user:password@host:port/vhost.") from None
+        return None
     if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or parts.query or parts.fragment:
-        raise _wrong("url", "Its form is amqp://user:password@host:port/vhost, without a query.")
+        return None
     tls = parts.scheme == "amqps"
     vhost = unquote(parts.path[1:]) if len(parts.path) > 1 else settings.vhost
-    _check_name("url", vhost)
     password = Secret(unquote(parts.password)) if parts.password else settings.password
     user = unquote(parts.username) if parts.username else settings.user
     return Address(parts.hostname, port or (5671 if tls else 5672), user, password, vhost, tls)
