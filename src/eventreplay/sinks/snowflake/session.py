@@ -108,21 +108,19 @@ def _connect(settings: SnowflakeSettings, *, without_schema: bool) -> SnowflakeC
             "The Snowflake driver is not installed.", hint="Install it: pip install 'eventreplay[snowflake]'."
         ) from None
     quiet_driver()
-    failure: SinkError | None = None
     try:
         # What logs in stands in the argument list alone: no variable of ours holds it while this runs.
         connection = snowflake.connector.connect(
             **_arguments(settings, without_schema=without_schema), **_login(settings)
         )
         connection.telemetry_enabled = False
+        return connection  # noqa: TRY300 - what follows is for the failed
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - login errors may quote what was sent
         failure = mapped(error, Doing(f"Connecting to Snowflake account {settings.account}"))
-    if failure is not None:
-        # Raised here, it is not linked to the driver's error, whose frames hold the login.
-        raise failure
-    return connection
+    # Raised here, it is not linked to the driver's error, whose frames hold the login.
+    raise failure
 
 
 def quiet_driver() -> None:

@@ -34,9 +34,9 @@ class Session:
         """
         if self._connection is None or self._connection.closed:
             driver = drivers.psycopg2()
-            arguments = conninfo(self._settings)
             try:
-                self._connection = driver.connect(**arguments)
+                # No variable of ours holds the password: tracebacks can show variables.
+                self._connection = driver.connect(**conninfo(self._settings))
                 self._connection.set_session(readonly=True, autocommit=True)
             except driver.Error as error:
                 raise drivers.connection_error(error) from None
@@ -77,9 +77,9 @@ def bulk_connection(settings: PostgresSettings) -> Any:
     Raises:
         SourceError: as `Session.connection`.
     """
-    dsn = drivers.psycopg2().extensions.make_dsn(**conninfo(settings))
+    make_dsn = drivers.psycopg2().extensions.make_dsn
     try:
-        return drivers.adbc().connect(dsn, autocommit=True)
+        return drivers.adbc().connect(make_dsn(**conninfo(settings)), autocommit=True)
     except drivers.adbc().Error as error:
         raise drivers.connection_error(error) from None
 
