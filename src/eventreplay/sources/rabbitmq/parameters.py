@@ -25,7 +25,7 @@ def parameters(settings: RabbitSettings, *, heartbeat: bool = True) -> pika.Conn
         port=address.port,
         virtual_host=address.vhost,
         # Erased after use, pika could not connect again; it lives as long as one attempt.
-        # A fresh broker accepts guest from its own machine; anybody else has a password. No variable holds it.
+        # A fresh broker accepts guest from its own machine; no variable of ours holds a password.
         credentials=pika.PlainCredentials(
             address.user, "guest" if address.password is None else address.password.reveal()
         ),
