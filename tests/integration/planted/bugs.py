@@ -91,7 +91,7 @@ BUGS = (
     Bug(
         "capture: position 0 taken for none",
         "src/eventreplay/capture.py",
-        (("    if end is None or (", "    if not end or ("),),
+        (("    if end is not None and (", "    if end and ("),),
         (f"{CAPTURE}::test_position_zero_is_a_position",),
     ),
     Bug(
@@ -306,5 +306,32 @@ BUGS = (
         "src/eventreplay/sources/postgres/horizon.py",
         (("        seen = self._again(pending)\n", "        seen = Look(snapshot='', highest=None, holes=pending.holes)\n"),),
         ("tests/unit/sources/postgres/test_horizon.py",),
+    ),
+    Bug(
+        "rabbitmq: a lost connection's token acknowledges on the next one",
+        "src/eventreplay/sources/rabbitmq/source.py",
+        (
+            ("not isinstance(token, Token) or token.session != self._session or ", "not isinstance(token, Token) or "),
+            ("        self._link.settle(token.session, partial(", "        self._link.settle(self._session, partial("),
+        ),
+        ("tests/unit/sources/rabbitmq/test_settling.py::test_a_token_of_a_lost_connection_acknowledges_nothing_on_the_next",),
+    ),
+    Bug(
+        "rabbitmq: all below is acknowledged as well",
+        "src/eventreplay/sources/rabbitmq/source.py",
+        (("partial(_acknowledge, token=token, multiple=is_first)", "partial(_acknowledge, token=token, multiple=True)"),),
+        ("tests/unit/sources/rabbitmq/test_settling.py::test_nothing_below_is_acknowledged_with_it",),
+    ),
+    Bug(
+        "rabbitmq: deliveries are taken while others are put in",
+        "src/eventreplay/sources/rabbitmq/frames.py",
+        (("        self._lock = threading.Lock()\n", '        self._lock = __import__("contextlib").nullcontext()\n'),),
+        ("tests/property/sources/rabbitmq/test_frames.py::test_one_thread_may_feed_while_another_takes",),
+    ),
+    Bug(
+        "rabbitmq: of a body in pieces the last one is kept",
+        "src/eventreplay/sources/rabbitmq/frames.py",
+        (("            content.body += piece\n", "            content.body = bytearray(piece)\n"),),
+        ("tests/property/sources/rabbitmq/test_frames.py::test_any_cut_gives_what_the_driver_decodes",),
     ),
 )  # fmt: skip

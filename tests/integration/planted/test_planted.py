@@ -51,6 +51,13 @@ def test_a_planted_bug_turns_its_tests_red(bug: Bug, copy: Path) -> None:
     assert not NOT_A_FINDING.search(said), f"{bug.name}: the plant does not even run:\n{said[-3000:]}"
 
 
+def test_without_a_bug_a_copy_is_green(copy: Path) -> None:
+    """A copy that does not work would turn every test red; of those tests themselves, each run is the control."""
+    code, said = run_tests(copy, ("tests/unit/test_capture.py", "tests/unit/log/test_storage.py"))
+    assert code == 0, said[-3000:]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_without_a_bug_the_same_tests_are_green(copy: Path, part: int) -> None:
     tests = sorted({test for bug in BUGS for test in bug.tests})[part::2]
