@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server, StandInServer
+from eventreplay.testing.services import CephServer, PostgresServer, RabbitServer, S3Server, StandInServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -105,6 +105,13 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     return s3_server.bucket()
+
+
+@pytest.fixture(scope="session")
+def ceph_server() -> Iterator[CephServer]:
+    """An S3 that keeps what it has and checks signatures; for long tests, it takes seconds to start."""
+    with CephServer.find() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from attrs import evolve
@@ -16,26 +14,25 @@ from eventreplay.log import Log, Storage
 from eventreplay.log.s3 import S3Settings, check_s3, open_s3
 from eventreplay.log.s3.settings import PART_BYTES_MIN
 from eventreplay.testing import StorageSuite
+from eventreplay.testing.services import CephServer
 from tests.integration.s3.bucket import run, tree
 from tests.integration.s3.test_multipart import CONTENT, KEY
 
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def ceph() -> Iterator[Any]:
-    services: Any = importlib.import_module("eventreplay.testing.services")
-    with services.CephServer.start() as server:
-        yield server
-
-
 @pytest.fixture
-def place(ceph: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+def place(ceph_server: CephServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    return of(ceph_server, monkeypatch)
+
+
+def of(server: CephServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A log's URL in a bucket of its own; the variables that clients read lead to it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in ceph.environment().items():
+    for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    return f"s3://{ceph.bucket()}/log"
+    return f"s3://{server.bucket()}/log"
 
 
 class TestCephStorage(StorageSuite):

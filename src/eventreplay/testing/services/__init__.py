@@ -7,6 +7,7 @@ be had is an error that says what was tried and what to install; nothing is ever
 
 from __future__ import annotations
 
+from eventreplay.testing.services.ceph import CephServer
 from eventreplay.testing.services.errors import (
     NotOursError,
     ServiceError,
@@ -19,6 +20,7 @@ from eventreplay.testing.services.s3 import S3Server
 from eventreplay.testing.services.standin import StandInServer
 
 __all__ = [
+    "CephServer",
     "NotOursError",
     "PostgresServer",
     "RabbitServer",

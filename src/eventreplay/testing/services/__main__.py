@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from eventreplay.errors import EventReplayError
-from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server, StandInServer
+from eventreplay.testing.services import CephServer, PostgresServer, RabbitServer, S3Server, StandInServer
 
 DESCRIPTION = """\
 Start real servers on the loopback, print how to connect, and end them at Ctrl-C (their data goes too).
@@ -48,6 +48,11 @@ def _s3(stack: ExitStack) -> dict[str, str]:
     return {"S3_BUCKET": server.bucket(), **server.environment()}
 
 
+def _ceph(stack: ExitStack) -> dict[str, str]:
+    server = stack.enter_context(CephServer.find())
+    return {"S3_BUCKET": server.bucket(), **server.environment()}
+
+
 def _snowflake(stack: ExitStack) -> dict[str, str]:
     server = stack.enter_context(StandInServer.find())
     arguments = server.connect_args(server.database())
@@ -59,7 +64,10 @@ SERVICES: Mapping[str, Callable[[ExitStack], dict[str, str]]] = {
     "rabbitmq": _rabbitmq,
     "s3": _s3,
     "snowflake": _snowflake,
+    "ceph": _ceph,
 }
+ON_DEMAND = {"ceph"}
+"""A second S3, whose variables would stand in the way of the first one's."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"of {', '.join(SERVICES)}; none: all")
+    parser.add_argument(
+        "services", nargs="*", metavar="SERVICE", help=f"of {', '.join(SERVICES)}; none: all but ceph"
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when all are ready")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.services) - set(SERVICES))
@@ -78,7 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     with ExitStack() as stack:
         try:
-            _start(given.services or list(SERVICES), stack, as_json=given.json)
+            _start(
+                given.services or [name for name in SERVICES if name not in ON_DEMAND],
+                stack,
+                as_json=given.json,
+            )
         except EventReplayError as error:
             sys.stderr.write(f"{error}\n")
             return error.exit_code
