@@ -52,7 +52,7 @@ def test_a_planted_bug_turns_its_tests_red(bug: Bug, copy: Path) -> None:
 
 
 def test_without_a_bug_a_copy_is_green(copy: Path) -> None:
-    """A copy that does not work would turn every test red; of those tests themselves, each run is the control."""
+    """A copy that does not work turns every test red, whatever was planted."""
     code, said = run_tests(copy, ("tests/unit/test_capture.py", "tests/unit/log/test_storage.py"))
     assert code == 0, said[-3000:]
 
