@@ -16,7 +16,7 @@ QueueType = Literal["classic", "quorum", "stream"]
 Oversize = Literal["stop", "dead-letter"]
 
 _MIB = 1024 * 1024
-_NAME_BYTES_MAX = 255
+NAME_BYTES_MAX = 255
 """Names are short strings of the protocol."""
 
 PROPERTIES = (
@@ -246,8 +246,8 @@ def _check_name(setting: str, name: str) -> None:
         raise _wrong(setting, "It is not text that UTF-8 can write.") from None
     if "\r" in name or "\n" in name:
         raise _wrong(setting, "RabbitMQ leaves line breaks out of names: it would be another name there.")
-    if not 0 < size <= _NAME_BYTES_MAX:
-        raise _wrong(setting, f"A name has 1 to {_NAME_BYTES_MAX} bytes.")
+    if not 0 < size <= NAME_BYTES_MAX:
+        raise _wrong(setting, f"A name has 1 to {NAME_BYTES_MAX} bytes.")
 
 
 def _check_place(setting: str, place: str) -> None:

@@ -19,8 +19,9 @@ from pika import exceptions
 from eventreplay.errors import ConfigError, EventReplayError, SourceError
 from eventreplay.sources.rabbitmq.failures import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, mapped
 from eventreplay.sources.rabbitmq.parameters import parameters
-from eventreplay.sources.rabbitmq.settings import RabbitSettings
+from eventreplay.sources.rabbitmq.settings import NAME_BYTES_MAX, RabbitSettings
 
+_RESERVED = "amq."
 _DIFFERS = re.compile(
     r"inequivalent arg '(?P<argument>[^']{1,60})'.{0,600}received (?P<wanted>.{1,300}) but current is "
     r"(?P<found>.{1,300})$",
@@ -76,15 +77,37 @@ def declare(settings: RabbitSettings) -> list[Declared]:
     """Declare the queue, its dead-letter exchange and queue, and its bindings. Idempotent.
 
     Raises:
-        ConfigError: something of that name is there and differs; field `argument`.
+        ConfigError: a name is one that nobody can declare (field `setting`), or something of that name is
+            there and differs (field `argument`).
         SourceError: a right is missing; fields `right`, `resource`.
         SourceUnavailableError: the broker cannot be reached.
     """
+    _check_names(settings)
     steps = [*_dead_letter_steps(settings), *_queue_steps(settings)]
     with connected(settings) as connection:
         for step in steps:
             _do(connection, settings, step)
     return [step.made for step in steps if step.made is not None]
+
+
+def _check_names(settings: RabbitSettings) -> None:
+    """Raise for names that the broker or the protocol has no room for, before anything is declared."""
+    names = {"queue": settings.queue}
+    if settings.queue_type != "stream":
+        names["dead_letter_exchange"], names["dead_letter_queue"] = settings.dead_letters
+    for setting, name in names.items():
+        if name.startswith(_RESERVED):
+            raise ConfigError(
+                f"{name[:80]!r} cannot be declared: names that begin with {_RESERVED} are RabbitMQ's own.",
+                hint=f"Choose another {setting}.",
+                setting=setting,
+            )
+        if len(name.encode()) > NAME_BYTES_MAX:
+            raise ConfigError(
+                f"The name of {setting} is longer than {NAME_BYTES_MAX} bytes: {name[:80]!r}...",
+                hint=f"Set {setting}: by default it is the queue's name with .dead-letter behind it.",
+                setting=setting,
+            )
 
 
 @frozen
