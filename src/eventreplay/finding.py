@@ -1,6 +1,9 @@
-"""One fact about an end of the pipe that `eventreplay doctor` looked at: reachable, a right, a version."""
+"""What ends of the pipe tell the command line: findings for `doctor`, what a warehouse holds for `status`."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -22,3 +25,16 @@ class Finding:
     detail: str
     hint: str = ""
     required: bool = True
+
+
+@frozen(kw_only=True)
+class Standing:
+    """How far the replays of a warehouse have come, and what they quarantined.
+
+    Attributes:
+        checkpoints: by `<replay id>/<partition>`: `position`, `digest`, `updated_at` (a datetime in UTC).
+        quarantined: one for each `stage`, `error_code` and `event_type`, with its `count`, in this order.
+    """
+
+    checkpoints: Mapping[str, Mapping[str, Any]]
+    quarantined: Sequence[Mapping[str, Any]]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA, conform
+from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.canonical import json_text
 from eventreplay.errors import (
     CheckpointConflictError,
@@ -26,6 +26,7 @@ from eventreplay.errors import (
     SinkUnavailableError,
 )
 from eventreplay.event import Checkpoint
+from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
     QUARANTINE_COLUMNS,
@@ -211,9 +212,9 @@ class DuckDBSink:
     def _take(self, table: str, schema: pa.Schema, columns: dict[str, str], rows: pa.RecordBatch) -> None:
         self._begun()
         try:
-            checked = _checked(rows, schema)
-            if checked.num_rows:
-                self._insert(table, columns, checked)
+            fine = checked(rows, schema)
+            if fine.num_rows:
+                self._insert(table, columns, fine)
         except BaseException:
             self._abandon()
             raise
@@ -270,27 +271,6 @@ class DuckDBSink:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
             statement = f"UPDATE RAW.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
         self._open().execute(statement, values)
-
-
-def _checked(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """`rows` in `schema`, with the nulls and the UTF-8 checked that neither Arrow nor DuckDB looks at."""
-    rows = conform(rows, schema)
-    for field in schema:
-        if not field.nullable and rows.column(field.name).null_count:
-            raise InvalidEventError(
-                f"Column {field.name} has nulls, but every row needs it.",
-                hint="Nothing of this batch was written; the codec or the verb left it out.",
-                column=field.name,
-            )
-    try:
-        rows.validate(full=True)
-    except pa.ArrowInvalid:
-        # Arrow's message quotes the value, which is data: it must not reach a log.
-        raise InvalidEventError(
-            "A batch for the sink is malformed (text that is not UTF-8, or broken offsets).",
-            hint="Nothing of this batch was written; the codec must quarantine such rows.",
-        ) from None
-    return rows
 
 
 def _stored_form(column: pa.Array, kind: str) -> pa.Array:

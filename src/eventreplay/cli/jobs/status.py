@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pyarrow.compute as pc
 
 from eventreplay.cli.jobs import assembly, quarantine
 from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
+from eventreplay.config import has_settings, plugin_settings
 from eventreplay.errors import ConfigError
+from eventreplay.finding import Standing
 from eventreplay.log import Log, PartitionReader
 from eventreplay.sinks.duckdb_tables import connect, driver_errors
 
@@ -23,18 +26,18 @@ def run(
     """Lag of each partition; 1 if a checkpoint speaks of another log than this one."""
     settings = assembly.settings_of(config, log_url=log_url, sink_url=sink_url, replay_id=replay_id)
     log = assembly.existing_log(settings.log_url, config)
-    checkpoints, reasons = _warehouse(settings.sink_url)
+    held = _warehouse(settings.sink_url, config)
     partitions = [
         {
-            **lag(log.reader(name), checkpoints.get(f"{settings.replay_id}/{name}")),
+            **lag(log.reader(name), held.checkpoints.get(f"{settings.replay_id}/{name}")),
             "gaps": dead_positions(log, name),
         }
         for name in log.partitions()
     ]
-    quarantined = sum(reason["count"] for reason in reasons)
+    quarantined = sum(reason["count"] for reason in held.quarantined)
     if as_json:
         facts = {"log": log.url, "replay_id": settings.replay_id, "partitions": partitions}
-        print_json({**facts, "quarantined": quarantined, "reasons": reasons})
+        print_json({**facts, "quarantined": quarantined, "reasons": list(held.quarantined)})
     else:
         columns = (
             "partition",
@@ -48,14 +51,14 @@ def run(
         )
         rows = [tuple(part[name] for name in _SHOWN) for part in partitions]
         print_table(f"Log {log.url}, replay {settings.replay_id}", columns, rows, right=(2, 3, 4, 5, 6))
-        print_line(f"{quarantined:,} quarantined; see `eventreplay quarantine ls`.")
+        print_line(f"{quarantined:,} quarantined; RAW.QUARANTINE has them, with the reasons.")
     return FAILED if any(part["state"] == ANOTHER_LOG for part in partitions) else 0
 
 
 _SHOWN = ("partition", "state", "commits", "position", "lag_commits", "lag_rows", "gaps", "updated_at")
 
 
-def lag(reader: PartitionReader, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
+def lag(reader: PartitionReader, checkpoint: Mapping[str, Any] | None) -> dict[str, Any]:
     """How far the sink is behind one partition: commits, and rows of events and of quarantined records."""
     head = reader.head()
     commits = 0 if head is None else head.number
@@ -89,15 +92,30 @@ def dead_positions(log: Log, partition: str) -> int:
     )
 
 
-def _warehouse(sink_url: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """Checkpoints by replay and partition, and the quarantine's counts; empty before the first replay."""
-    if not sink_url.startswith(f"{assembly.DUCKDB}://"):
+def _warehouse(sink_url: str, config: Path | None) -> Standing:
+    """What the sink holds; of a DuckDB file that is not there yet: nothing.
+
+    Raises:
+        ConfigError: this kind of sink cannot tell.
+    """
+    if sink_url.startswith(f"{assembly.DUCKDB}://"):
+        return _in_file(Path(assembly.place_of(sink_url)))
+    name, target, place = assembly.sink_target(sink_url)
+    settings_class = has_settings(target)
+    tell = getattr(target, "standing", None)
+    if settings_class is None or tell is None:
         raise ConfigError(
-            "The status of this kind of sink cannot be read.", hint="Give --sink duckdb:///FILE."
+            f"The sink {name!r} cannot tell its status.",
+            hint="Its class needs Settings and a classmethod standing(settings), as the snowflake sink has.",
+            sink=name,
         )
-    path = Path(assembly.place_of(sink_url))
+    told: Standing = tell(plugin_settings(name, settings_class, config, None, (), place or None))
+    return told
+
+
+def _in_file(path: Path) -> Standing:
     if not path.exists():
-        return {}, []
+        return Standing(checkpoints={}, quarantined=())
     with connect(path, read_only=True) as connection:
         with driver_errors("Reading RAW.CHECKPOINTS"):
             found = connection.execute(
@@ -105,4 +123,6 @@ def _warehouse(sink_url: str) -> tuple[dict[str, dict[str, Any]], list[dict[str,
             ).fetchall()
         reasons = quarantine.counts(connection)
     names = ("position", "digest", "updated_at")
-    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in found}, reasons
+    return Standing(
+        checkpoints={row[0]: dict(zip(names, row[1:], strict=True)) for row in found}, quarantined=reasons
+    )

@@ -20,12 +20,12 @@ import pyarrow as pa
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import CheckpointConflictError, SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
-from eventreplay.finding import Finding
+from eventreplay.finding import Finding, Standing
+from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.names import stage_path
-from eventreplay.sinks.snowflake.rows import checked
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 from eventreplay.sinks.snowflake.setup import init
@@ -37,6 +37,7 @@ from eventreplay.sinks.snowflake.stage import (
     folder_name,
     owner_of,
 )
+from eventreplay.sinks.snowflake.standing import standing
 from eventreplay.sinks.snowflake.tables import Raw, check_tables
 from eventreplay.sinks.snowflake.transaction import Pending, begun
 
@@ -95,6 +96,11 @@ class SnowflakeSink:
     def check(cls, settings: SnowflakeSettings) -> list[Finding]:
         """What `eventreplay doctor` prints of Snowflake; see `check.check`."""
         return check(settings)
+
+    @classmethod
+    def standing(cls, settings: SnowflakeSettings) -> Standing:
+        """What `eventreplay status` shows; see `standing.standing`."""
+        return standing(settings)
 
     @property
     def transaction_rows_min(self) -> int:

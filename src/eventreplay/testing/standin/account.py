@@ -326,13 +326,14 @@ def show(session: Session, sql: str, params: Any) -> Result:
     like = re.search(r"LIKE\s+'([^']*)'", sql, re.IGNORECASE)
     pattern = ".*" if like is None else re.escape(like[1]).replace("%", ".*").replace("_", ".")
     names = [name for name in sorted(catalog.section(section)) if re.fullmatch(pattern, name, re.IGNORECASE)]
-    rows = [{"name": name, "comment": ""} for name in names]
-    columns = ["name", "comment"]
-    if section == "warehouses":
-        columns = ["name", "auto_suspend", "comment"]
-        for row in rows:
-            row["auto_suspend"] = _auto_suspend(catalog.warehouses[row["name"]])
-    return Result.rows(rows, columns, statement_type.SHOW)
+    if section != "warehouses":
+        plain_rows = [{"name": name, "comment": ""} for name in names]
+        return Result.rows(plain_rows, ["name", "comment"], statement_type.SHOW)
+    shown = [
+        {"name": name, "auto_suspend": _auto_suspend(catalog.warehouses[name]), "comment": ""}
+        for name in names
+    ]
+    return Result.rows(shown, ["name", "auto_suspend", "comment"], statement_type.SHOW)
 
 
 def _auto_suspend(warehouse: dict[str, Any]) -> str | None:

@@ -113,7 +113,7 @@ def _plain_column(column: exp.ColumnDef, primary: bool) -> None:  # noqa: FBT001
         kept.append(exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
     kind = column.args.get("kind")
     length = _length(kind)
-    if length is not None:
+    if kind is not None and length is not None:
         measure = "octet_length" if kind.this in _BINARY else "length"
         text = exp.func(measure, exp.column(column.this.copy()))
         kept.append(exp.ColumnConstraint(kind=exp.CheckColumnConstraint(this=text <= length)))

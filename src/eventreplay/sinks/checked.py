@@ -1,4 +1,4 @@
-"""What a batch must be before it is spooled; what is refused here was not written anywhere."""
+"""What a batch must be before a sink takes it; what is refused here was not written anywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventreplay.errors import InvalidEventError
 
 
 def checked(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """`rows` in `schema`, with the nulls and the UTF-8 checked that Arrow does not look at by itself.
+    """`rows` in `schema`, with the nulls and the UTF-8 checked that neither Arrow nor a warehouse looks at.
 
     Raises:
         InvalidEventError: columns, nulls or text encoding do not fit.
