@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +17,11 @@ from eventreplay.log.s3 import S3Settings, check_s3, open_s3
 from eventreplay.log.s3.settings import PART_BYTES_MIN
 from eventreplay.testing import StorageSuite
 from eventreplay.testing.services import CephServer
+from eventreplay.testing.services.ceph import DAEMONS
+from eventreplay.testing.services.ports import LOOPBACK, free_port
 from tests.integration.s3.bucket import run, tree
 from tests.integration.s3.test_multipart import CONTENT, KEY
+from tests.integration.services.processes import alive, below, eventually
 
 pytestmark = pytest.mark.long
 
@@ -71,3 +76,38 @@ def test_a_large_segment_in_parts(place: str) -> None:
     assert storage.put_new(KEY, CONTENT) is True
     assert storage.put_new(KEY, CONTENT) is False
     assert storage.get(KEY) == CONTENT
+
+
+def test_a_log_outlives_a_kill_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    with CephServer.start() as server:
+        place = of(server, monkeypatch)
+        run(Log.open(place))
+        before = tree(open_s3(place))
+        server.kill()
+        server.restart()
+        assert tree(open_s3(place)) == before
+        assert Log.open(place).check().ok
+        folder, processes = server.guarded.folder, below(server.guarded.guard_pid)
+        assert len(processes) > len(DAEMONS)
+    assert eventually(lambda: not alive(processes))
+    assert not folder.exists()
+
+
+def test_ports_that_were_taken_meanwhile_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, taken: tuple[int, int]
+) -> None:
+    # First the gateway's, then the monitor's.
+    ports = iter([taken[0], free_port(), free_port(), taken[1]])
+    monkeypatch.setattr(
+        "eventreplay.testing.services.ceph.free_port", lambda: next(ports, None) or free_port()
+    )
+    with CephServer.start() as server:
+        assert server.port not in taken
+        assert next(ports, None) is None
+        server.bucket()
+
+
+@pytest.fixture
+def taken() -> Iterator[tuple[int, int]]:
+    with socket.create_server((LOOPBACK, 0)) as one, socket.create_server((LOOPBACK, 0)) as other:
+        yield one.getsockname()[1], other.getsockname()[1]

@@ -7,6 +7,7 @@ of a gigabyte once.
 
 from __future__ import annotations
 
+import errno
 import json
 import urllib.error
 import urllib.request
@@ -30,7 +31,8 @@ USER = "tests"
 DISK_BYTES = 4 << 30
 """Of a file with holes: only what was written takes place."""
 
-HTTP_S_MAX = 10
+HTTP_S_MAX = 5
+TAKEN = "address already in use"
 
 CONFIG = """\
 [global]
@@ -140,7 +142,7 @@ class CephServer(S3Server):
             ServiceNotReadyError: it was started and did not answer.
         """
         found = programs()
-        return started(lambda: cls._start_once(found), "address already in use")
+        return started(lambda: cls._start_once(found), TAKEN)
 
     @classmethod
     def _start_once(cls, found: Programs) -> CephServer:
@@ -174,17 +176,21 @@ class CephServer(S3Server):
             self.access_key, self.secret_key = user["keys"][0]["access_key"], user["keys"][0]["secret_key"]
 
     def _ready(self) -> bool | None:
-        """The gateway waits for the two others for minutes: an end of theirs is to be seen here."""
-        for name in DAEMONS:
-            status = self.guarded.status(name)
-            if status is not None:
-                raise self.guarded.failed(f"{name} ended with {status}", name, status=status)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(self.endpoint, timeout=HTTP_S_MAX):
-                return True
+                found = True
         except OSError:
-            return None
+            found = False
+        # The gateway waits for the two others for minutes, and another's server may answer on its port: an
+        # end of any of them is to be seen here.
+        for name in DAEMONS:
+            status = self.guarded.status(name)
+            if status is not None:
+                # The gateway's last line gets lost, its status does not.
+                why = f" ({TAKEN})" if status == errno.EADDRINUSE else ""
+                raise self.guarded.failed(f"{name} ended with {status}{why}", name, status=status)
+        return True if found else None
 
     def _make(self) -> None:
         """An empty cluster: its keys, its maps, its monitor's store."""
