@@ -1,4 +1,4 @@
-"""Hostile strings and a log on S3: values are there exactly; names of partitions are refused before any request."""
+"""Hostile strings and a log on S3: values are exact; odd partitions are refused before any request."""
 
 from __future__ import annotations
 
