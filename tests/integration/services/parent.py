@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from eventreplay.testing.services import PostgresServer, RabbitServer, S3Server, StandInServer
+from eventreplay.testing.services import CephServer, PostgresServer, RabbitServer, S3Server, StandInServer
 
 Server = PostgresServer | RabbitServer | S3Server | StandInServer
 START: dict[str, Callable[[], Server]] = {
@@ -15,6 +15,7 @@ START: dict[str, Callable[[], Server]] = {
     "rabbitmq": RabbitServer.start,
     "s3": S3Server.start,
     "snowflake": StandInServer.start,
+    "ceph": CephServer.start,
 }
 
 

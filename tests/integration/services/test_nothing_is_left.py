@@ -15,11 +15,13 @@ import pytest
 from eventreplay.testing.services.guarded import Guarded
 from tests.integration.services.processes import alive, below, eventually
 
-FEWEST = {"postgres": 3, "rabbitmq": 3, "s3": 2, "snowflake": 2}
+FEWEST = {"postgres": 3, "rabbitmq": 3, "s3": 2, "snowflake": 2, "ceph": 4}
 """Guard, server, and what belongs to it: the port mapper of Erlang, PostgreSQL's own processes."""
 
 
-@pytest.mark.parametrize("service", ["postgres", "rabbitmq", "s3", "snowflake"])
+@pytest.mark.parametrize(
+    "service", ["postgres", "rabbitmq", "s3", "snowflake", pytest.param("ceph", marks=pytest.mark.long)]
+)
 def test_a_killed_test_process_leaves_nothing(service: str) -> None:
     program = Path(__file__).with_name("parent.py")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
