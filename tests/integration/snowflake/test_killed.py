@@ -82,6 +82,7 @@ def test_kill_9_around_the_commit_of_a_load(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # 26 times a load that dies, a restart and a load: four minutes on a busy core
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_kill_9_at_every_statement_of_a_load(root: Path, tmp_path: Path, when: str) -> None:
     sweep(root, tmp_path, range(1, OPENING + 2 * TRANSACTION + 1), when)
