@@ -41,7 +41,7 @@ def at_port(url: str, port: int) -> str:
 
 def captured(source: RabbitSource, folder: Path, **changes: Any) -> CaptureReceipt:
     """Capture until idle; `settle_after` runs between a commit and the settling of what it holds."""
-    options: dict[str, Any] = {"idle_end_s": 1.5, "age_max_s": 0.3, "run_max_s": 90.0}
+    options: dict[str, Any] = {"idle_end_s": 0.8, "age_max_s": 0.3, "run_max_s": 90.0}
     hooks = {name: changes.pop(name) for name in ("stop", "progress") if name in changes}
     partition = changes.pop("partition", PARTITION)
     between = changes.pop("settle_after", None)

@@ -21,6 +21,8 @@ from eventreplay.sources.rabbitmq import RabbitSettings, RabbitSource
 PREFETCH = 16
 """Half of it makes a commit, see `unsettled_rows_max`."""
 
+WHOLE_S_MAX = 20.0
+
 
 class Careful(RabbitSource):
     """Counts what it hands out."""
@@ -49,7 +51,8 @@ def main(how: str, folder: str, rows: str) -> None:
         queue="events",
         prefetch=PREFETCH,
         delivery_rows_max=PREFETCH // 2,
-        linger_s=0.2,
+        # Whole batches only, however slow the machine: each run has to make the same calls.
+        linger_s=WHOLE_S_MAX,
     )
     source = (Careless if how == "carelessly" else Careful)(settings)
     try:
@@ -58,7 +61,9 @@ def main(how: str, folder: str, rows: str) -> None:
             Log.open(Path(folder)),
             "live-0",
             clock=time.monotonic,
-            options=QueueOptions(age_max_s=60.0, idle_end_s=None, run_max_s=60.0),
+            options=QueueOptions(
+                age_max_s=60.0, idle_end_s=None, run_max_s=60.0, receive_timeout_s=WHOLE_S_MAX
+            ),
             stop=lambda: source.received >= int(rows),
         )
     finally:

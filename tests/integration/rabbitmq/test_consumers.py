@@ -20,7 +20,7 @@ ROWS = 3000
 PREFETCH = 100
 
 
-@pytest.mark.parametrize("resets", [0, 1], ids=["undisturbed", "one-is-reset"])
+@pytest.mark.parametrize("resets", [1, pytest.param(0, marks=pytest.mark.long)])
 def test_two_consumers_share_a_queue(
     resets: int, rabbitmq_server: RabbitServer, rabbitmq_url: str, tmp_path: Path
 ) -> None:

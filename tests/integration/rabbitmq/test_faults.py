@@ -24,14 +24,8 @@ from eventreplay.testing.faults.publisher import Publisher
 from eventreplay.testing.services import RabbitServer
 from tests.integration.rabbitmq.books import Found, at_port, captured, declared, run, settings, until
 
-KINDS: list[QueueType] = ["classic", "quorum"]
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[RabbitServer]:
-    """A broker that may be killed, and that lets nothing stay unsettled for more than 3 s."""
-    with RabbitServer.start(config="consumer_timeout = 3000\n") as server:
-        yield server
+LONG = pytest.mark.long
+KINDS = ["quorum", pytest.param("classic", marks=LONG)]
 
 
 def published(url: str, count: int, *, first: int = 0, queue: str = "events") -> Publisher:
@@ -84,7 +78,7 @@ def _left(url: str, queue: str = "events") -> int:
     return count
 
 
-@pytest.mark.parametrize("kind", ["quorum", pytest.param("classic", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_broker_that_is_killed_and_comes_back(
     kind: QueueType, own_server: RabbitServer, tmp_path: Path
 ) -> None:
@@ -193,6 +187,7 @@ def test_settling_later_than_the_broker_waits(own_server: RabbitServer, tmp_path
     assert _left(url) == 0
 
 
+@LONG
 def test_a_connection_that_went_silent_is_given_up_by_its_heartbeat(
     rabbitmq_url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
@@ -211,6 +206,7 @@ def test_a_connection_that_went_silent_is_given_up_by_its_heartbeat(
     Found(tmp_path).holds(ledger)
 
 
+@LONG
 def test_heartbeats_go_on_while_nobody_receives(rabbitmq_url: str) -> None:
     """A capture that writes for longer than the heartbeat keeps its connection, and what it holds."""
     consumer = declared(rabbitmq_url, heartbeat_s=1)

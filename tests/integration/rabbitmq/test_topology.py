@@ -151,31 +151,25 @@ def test_a_wrong_password_is_final_and_not_shown(rabbitmq_url: str) -> None:
     source.close()
 
 
-@pytest.fixture(scope="module")
-def tls_server() -> Iterator[RabbitServer]:
-    with RabbitServer.start(tls=True) as server:
-        yield server
-
-
-def test_tls_with_the_right_host_name(tls_server: RabbitServer, tmp_path: Path) -> None:
-    assert tls_server.tls_url is not None
-    declared(tls_server.url, "over-tls")
-    with Publisher(tls_server.url, routing_key="over-tls") as publisher:
+def test_tls_with_the_right_host_name(own_server: RabbitServer, tmp_path: Path) -> None:
+    assert own_server.tls_url is not None
+    declared(own_server.url, "over-tls")
+    with Publisher(own_server.url, routing_key="over-tls") as publisher:
         ledger = publisher.publish(example_events(2000))
     # A buffer far smaller than what comes: reading pauses and goes on, in TLS as well.
     encrypted = settings(
-        tls_server.tls_url, "over-tls", ca_file=str(tls_server.ca_file), delivery_rows_max=50
+        own_server.tls_url, "over-tls", ca_file=str(own_server.ca_file), delivery_rows_max=50
     )
     run(encrypted, tmp_path)
     Found(tmp_path).holds(ledger)
     assert by_name(check(encrypted))["TLS"].ok
 
 
-def test_tls_with_a_wrong_host_name_is_refused(tls_server: RabbitServer) -> None:
-    assert tls_server.tls_url is not None
+def test_tls_with_a_wrong_host_name_is_refused(own_server: RabbitServer) -> None:
+    assert own_server.tls_url is not None
     # The loopback in short: the same broker, by a name its certificate does not have.
     wrong = settings(
-        tls_server.tls_url.replace("@127.0.0.1", "@127.1"), "over-tls", ca_file=str(tls_server.ca_file)
+        own_server.tls_url.replace("@127.0.0.1", "@127.1"), "over-tls", ca_file=str(own_server.ca_file)
     )
     source = RabbitSource(wrong)
     with pytest.raises(SourceError, match="certificate") as caught:
@@ -185,7 +179,7 @@ def test_tls_with_a_wrong_host_name_is_refused(tls_server: RabbitServer) -> None
     assert "certificate" in check(wrong)[0].detail
 
 
-def test_tls_without_the_authority_is_refused(tls_server: RabbitServer) -> None:
-    assert tls_server.tls_url is not None
+def test_tls_without_the_authority_is_refused(own_server: RabbitServer) -> None:
+    assert own_server.tls_url is not None
     with pytest.raises(SourceError, match="certificate"):
-        declare(settings(tls_server.tls_url, "over-tls"))
+        declare(settings(own_server.tls_url, "over-tls"))
