@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pika
 import psycopg2
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventreplay.cli import main
 from eventreplay.cli.stopping import Stop
@@ -132,6 +132,7 @@ def test_a_malformed_url_of_rabbitmq(
 ) -> None:
     for form in ("amqp://u:{0}@h:port/", "{0}", "amqp:/{0}", "http://u:{0}@127.0.0.1", "amqp://u:{0}@[::1"):
         end = rabbitmq(form.format(secrets.token_hex(9)), field="url")
+        end = evolve(end, commands=end.commands[1:])
         configure(end, folder, monkeypatch, "variable")
         codes = assert_nothing_shows(end, folder, monkeypatch, capfd)
         assert 2 in codes
