@@ -30,24 +30,16 @@ class Source(Protocol):
         """Stable name that checkpoints carry; never contains a secret."""
 
     def epoch(self) -> str:
-        """Identity of the order that positions belong to; changes when the source is replaced.
-
-        For files: a hash of what cannot change without changing positions. A changed epoch stops
-        the run with `EpochError`.
-        """
+        """Identity of the order of positions, e.g. a hash of the files; a changed one is an `EpochError`."""
 
     def head(self) -> Position | None:
-        """A SAFE end: nothing at or below it can still appear. None if there is nothing yet.
-
-        May block for a bounded time; called once per run.
-        """
+        """A SAFE end: nothing at or below it can still appear. None: nothing yet. Bounded in time."""
 
     def read(self, after: Position | None, upto: Position) -> Iterator[Batch]:
         """Yield every event in (after, upto], `source_position` strictly ascending.
 
-        `after=None` means from the beginning. Batch sizes are free (bound them); gaps between
-        positions are fine. Empty batches are allowed. A record that cannot be made an event goes to
-        `Batch.rejected`; never drop it, never raise for it.
+        `after=None`: from the beginning. Batch sizes are free (bound them); gaps and empty batches are
+        fine. A record that cannot be made an event goes to `Batch.rejected`; never drop it, nor raise.
         """
 
     def close(self) -> None:
@@ -56,12 +48,9 @@ class Source(Protocol):
 
 @frozen(kw_only=True)
 class Gaps:
-    """Positions in (after, upto] that will never hold an event, and why that is known.
+    """Positions in (after, upto] that will never hold an event, in runs from `first` to `last`, inclusive.
 
-    Attributes:
-        first: first position of each run of them, int64, ascending.
-        last: last position of each run, inclusive, aligned with `first`.
-        evidence: what it rests on, in the source's own terms.
+    Both int64, aligned, ascending; `evidence` says why that is known, in the source's own terms.
     """
 
     after: int
@@ -99,8 +88,8 @@ class Delivery:
 class QueueSource(Protocol):
     """Something that delivers, and delivers again until settled: AMQP.
 
-    The verb calls `receive`, commits to the log, then `settle`, in this order and on one thread. What
-    was received and not settled when the process dies must be delivered again.
+    The verb calls `receive`, commits to the log, then `settle`, on one thread. Acknowledge nothing before
+    `settle`: what was received and not settled when the process dies must be delivered again.
     """
 
     @property
@@ -111,14 +100,38 @@ class QueueSource(Protocol):
         """The next batch, or None if nothing arrived within `timeout_s`. Blocks no longer than that."""
 
     def settle(self, delivery: Delivery) -> None:
-        """Everything in `delivery` is durable in the log: acknowledge it. Idempotent.
-
-        Never acknowledge before this call. If the connection it came by is gone, do nothing: it will
-        be delivered again, and counted once downstream.
-        """
+        """It is durable in the log: acknowledge it; do nothing if its connection is gone. Idempotent."""
 
     def close(self) -> None:
         """Release the connection without acknowledging anything. Idempotent."""
+
+
+@runtime_checkable
+class SupportsPrefetch(Protocol):
+    """A queue that delivers no more while too much is unsettled, and knows when it is empty."""
+
+    @property
+    def unsettled_rows_max(self) -> int:
+        """Rows after which nothing more comes before some are settled."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Connected, and nothing on its way: only then silence means an empty queue."""
+
+
+@runtime_checkable
+class SupportsResume(Protocol):
+    """A queue that keeps what it delivered: a stream. Its positions are the log's checkpoint."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether this one does; the same class may read queues that do not."""
+
+    def resume(self, after: Position) -> None:
+        """Begin behind this, before any `receive`, which raises `EpochError` if that is gone."""
+
+    def position(self, delivery: Delivery) -> Position:
+        """Position of the last row of a delivery."""
 
 
 @frozen(kw_only=True)
@@ -129,7 +142,7 @@ class Decoded:
         rows: index of each decoded row in the batch, int32, ascending.
         payload_type: type name after upcasting, string, aligned with `rows`.
         payload: canonical JSON text, string, aligned with `rows`.
-        failed: index of each failed row, int32, ascending; disjoint from `rows`, together 0..n-1.
+        failed: index of each other row, int32, ascending.
         error_code: stable snake_case word, aligned with `failed`.
         error_message: for a person; never contains payload bytes.
     """
@@ -143,17 +156,14 @@ class Decoded:
 
 
 class Codec(Protocol):
-    """Payload bytes to canonical JSON text, a batch at a time. Pure: no clock, no I/O, no ambient state.
-
-    Must be picklable (workers are processes). A row that fails never fails its batch.
-    """
+    """Payload bytes to canonical JSON text. Pure (no clock, no I/O, no ambient state), and picklable."""
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever the output for any input could; equal fingerprints promise equal output."""
 
     def decode(self, events: pa.RecordBatch) -> Decoded:
-        """Decode rows with at least the columns `event_type`, `content_type`, `payload`."""
+        """Decode rows with at least `event_type`, `content_type`, `payload`; one that fails fails alone."""
 
 
 class Sink(Protocol):
@@ -171,8 +181,7 @@ class Sink(Protocol):
     def commit(self, checkpoint: Checkpoint, *, expected: Checkpoint | None) -> None:
         """Make the writes since the last commit and `checkpoint` visible in one atomic step.
 
-        Raises:
-            CheckpointConflictError: the stored checkpoint is not `expected`; nothing was written.
+        Raises `CheckpointConflictError`, with nothing written, if the stored one is not `expected`.
         """
 
     def close(self) -> None:

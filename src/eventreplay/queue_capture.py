@@ -11,7 +11,6 @@ delivered and is read again from the log's checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 from attrs import define, evolve, field, frozen
@@ -21,40 +20,8 @@ from eventreplay.batch import EVENT_SCHEMA, REJECT_SCHEMA
 from eventreplay.capture import CaptureReceipt, Job, Progress, commit_piece, encode_job, same_source
 from eventreplay.cutting import Piece
 from eventreplay.event import Checkpoint, Position
-from eventreplay.interfaces import Delivery, QueueSource
+from eventreplay.interfaces import Delivery, QueueSource, SupportsPrefetch, SupportsResume
 from eventreplay.log import Log, PartitionWriter
-
-
-@runtime_checkable
-class SupportsPrefetch(Protocol):
-    """A queue that holds back when too much is unsettled, and knows whether it is connected."""
-
-    @property
-    def unsettled_rows_max(self) -> int:
-        """Rows after which nothing more comes before some are settled."""
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether it delivers to us and nothing is on its way: only then silence means an empty queue."""
-
-
-@runtime_checkable
-class SupportsResume(Protocol):
-    """A queue that keeps what it delivered: a stream. Its positions are the log's checkpoint."""
-
-    @property
-    def resumes(self) -> bool:
-        """Whether this one does; the same class may read queues that do not."""
-
-    def resume(self, after: Position) -> None:
-        """Begin behind this position; called before the first `receive`, if the log has one.
-
-        Raises:
-            EpochError: at the first `receive`, if the stream no longer has that position.
-        """
-
-    def position(self, delivery: Delivery) -> Position:
-        """Position of the last row of a delivery."""
 
 
 @frozen(kw_only=True)
