@@ -40,7 +40,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.long] if name in ("begin", "copy events") else [])
+        pytest.param(name, marks=[] if name in ("checkpoint", "commit") else [pytest.mark.long])
         for name in INSIDE
     ],
 )
@@ -68,7 +68,13 @@ def test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing(
         empty(standin, settings.database)
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("stored", "upload") else [pytest.mark.long])
+        for name in OUTSIDE
+    ],
+)
 def test_a_lost_answer_outside_a_transaction_is_asked_for_again(
     standin: StandIn, settings: SnowflakeSettings, log: Log, name: str
 ) -> None:

@@ -26,6 +26,10 @@ class TestSnowflakeSink(SinkSuite):
     def test_crash_before_every_step_loses_nothing_and_doubles_nothing(self) -> None:
         super().test_crash_before_every_step_loses_nothing_and_doubles_nothing()
 
+    @pytest.mark.long  # by default a loader is killed around its COMMIT, and every answer is lost once
+    def test_crash_after_every_step_loses_nothing_and_doubles_nothing(self) -> None:
+        super().test_crash_after_every_step_loses_nothing_and_doubles_nothing()
+
     def open_sink(self) -> SnowflakeSink:
         sink = SnowflakeSink(self.settings, clock=TickingClock())
         self.sinks.append(sink)
