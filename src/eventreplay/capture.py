@@ -164,11 +164,12 @@ def _look_for_late(source: Source, log: Log, partition: str) -> None:
     found = source.late(_open_gaps(log, partition))
     if found:
         positions = _ranges(found)
+        shown = ",".join(positions[:20])
         raise LateEventError(
-            f"Events appeared at positions of {source.name} proven dead: {', '.join(positions[:20])}.",
+            f"Events appeared at positions of {source.name} proven dead: {shown}.",
             hint="Somebody chose their ids, or kept them. Capture exactly these into a partition of its own "
-            f"(`eventreplay postgres repair {','.join(positions[:20])} --into {partition}-late`, or capture_late),"
-            " and find out who writes so.",
+            f"(`eventreplay postgres repair {shown} --into {partition}-late`, or capture_late), and find out"
+            " who writes so.",
             partition=partition,
             positions=positions,
         )
