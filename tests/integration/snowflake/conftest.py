@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,13 @@ from tests.integration.snowflake.server import StandIn
 def _no_clouds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connector would ask the metadata services of three clouds where it runs."""
     monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+
+
+@pytest.fixture(autouse=True)
+def _spools_are_left_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A sink that dies leaves its spool in the temporary folder; many die here."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture

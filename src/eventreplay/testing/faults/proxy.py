@@ -39,6 +39,9 @@ T = TypeVar("T")
 class FaultNotSeenError(EventReplayError):
     """A fault that a test waits for did not happen. Fields: `kind`, `counts`."""
 
+_ACCEPTING_TURNS = 5
+"""Turns of the loop from an accepted socket to `_serve`; it takes three."""
+
 
 class Proxy:
     """A proxy in front of one server; a context manager.
@@ -273,6 +276,10 @@ class Proxy:
 
     async def _end(self) -> None:
         await self._refuse()
+        # A connection that was accepted just now is still on its way through the loop; cancelled there, its
+        # socket would stay open.
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
         await self._each(Connection.reset)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
