@@ -39,6 +39,7 @@ T = TypeVar("T")
 class FaultNotSeenError(EventReplayError):
     """A fault that a test waits for did not happen. Fields: `kind`, `counts`."""
 
+
 _ACCEPTING_TURNS = 5
 """Turns of the loop from an accepted socket to `_serve`; it takes three."""
 
@@ -278,8 +279,11 @@ class Proxy:
         await self._refuse()
         # A connection that was accepted just now is still on its way through the loop; cancelled there, its
         # socket would stay open.
+        loop = asyncio.get_running_loop()
         for _ in range(_ACCEPTING_TURNS):
-            await asyncio.sleep(0)
+            turn = loop.create_future()
+            loop.call_soon(turn.set_result, None)
+            await turn
         await self._each(Connection.reset)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
