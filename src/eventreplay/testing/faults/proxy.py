@@ -14,6 +14,7 @@ fired; a test whose fault never fired has shown nothing.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -40,8 +41,9 @@ class FaultNotSeenError(EventReplayError):
     """A fault that a test waits for did not happen. Fields: `kind`, `counts`."""
 
 
-_ACCEPTING_TURNS = 5
-"""Turns of the loop from an accepted socket to `_serve`; it takes three."""
+_LOOK_S = 0.01
+_CLOSING_TURNS = 5
+"""Turns of the loop from an aborted socket to its end; it takes two."""
 
 
 class Proxy:
@@ -66,7 +68,8 @@ class Proxy:
         self._next: deque[Rule] = deque()
         self._open: dict[int, Connection] = {}
         self._accepted = 0
-        self._listening: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._told = threading.Condition()
         self._counts: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
@@ -218,18 +221,31 @@ class Proxy:
     # ------------------------------------------------------------------------------------------ on the loop
     async def _listen(self) -> None:
         if self._listening is None:
-            self._listening = await asyncio.start_server(self._serve, HOST, self.port, limit=CHUNK_BYTES)
-            self.port = self._listening.sockets[0].getsockname()[1]
+            # Not asyncio's server: closed while it accepts, it loses the socket it has just accepted.
+            self._listening = socket.create_server((HOST, self.port))
+            self._listening.settimeout(0)
+            self.port = self._listening.getsockname()[1]
+            self._loop.add_reader(self._listening, self._accept, self._listening)
             self._note(Noted(number=0, kind="listening"))
 
     async def _refuse(self) -> None:
         if self._listening is not None:
+            self._loop.remove_reader(self._listening)
             self._listening.close()
             self._listening = None
             self._note(Noted(number=0, kind="refusing"))
 
-    async def _serve(self, *client: Any) -> None:
-        stream: Stream = client
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            accepted, _ = listening.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # its client has gone again
+        task = self._loop.create_task(self._serve(accepted))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        stream: Stream = await asyncio.open_connection(sock=accepted, limit=CHUNK_BYTES)
         self._accepted += 1
         rule = self._next.popleft() if self._next else self._rule
         connection = Connection(self._accepted, rule, self._note)
@@ -277,18 +293,14 @@ class Proxy:
 
     async def _end(self) -> None:
         await self._refuse()
-        # A connection that was accepted just now is still on its way through the loop; cancelled there, its
-        # socket would stay open.
-        loop = asyncio.get_running_loop()
-        for _ in range(_ACCEPTING_TURNS):
-            turn = loop.create_future()
-            loop.call_soon(turn.set_result, None)
-            await turn
-        await self._each(Connection.reset)
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        # What was accepted just now is still on its way to `_serve`; cancelled there, its socket would stay
+        # open. So nothing is cancelled: every connection is reset until none is left, however late it came.
+        me = asyncio.current_task()
+        while others := [task for task in asyncio.all_tasks() if task is not me]:
+            await self._each(Connection.reset)
+            await asyncio.wait(others, timeout=_LOOK_S)
+        # A socket is not closed at once either: that is a later turn of the loop.
+        await _turns(_CLOSING_TURNS)
 
     def _note(self, noted: Noted) -> None:
         with self._told:
@@ -306,3 +318,12 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(ORDER_S_MAX)
         self._loop.close()
+
+
+async def _turns(count: int) -> None:
+    """Let the loop go round so often."""
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn

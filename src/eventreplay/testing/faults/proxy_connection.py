@@ -70,7 +70,8 @@ class Connection:
             return
         self._server = server[1]
         if self._over.is_set():
-            self.reset()
+            # Reset while it connected: the side that was not there yet goes now.
+            _abort(server[1])
             return
         self._say("connected")
         self._tasks = [
