@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -159,5 +160,7 @@ def test_worker_processes_reach_the_bucket_by_the_settings_of_the_log(
     run(bucket.log(prefix), events=EVENTS, segment_positions=WIDTH)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     log = Log.open(f"s3://{bucket.name}/{prefix}", s3=S3Settings(endpoint=bucket.shim.endpoint))
+    # Workers have the environment in which the first of them was asked for, maybe by another test.
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
     receipt = replay(log, MemorySink(MemoryWarehouse()), HexCodec(), workers=2)
     assert receipt.read == EVENTS
