@@ -1,4 +1,5 @@
-# Every target prepares .venv by itself (tools/setup-venv) and skips that when it is up to date.
+# Every target prepares .venv by itself (tools/setup-venv) and skips that when it is up to date. What tests or checks
+# the plugins needs their packages too: `setup-all`.
 #   PYTHON=python3.12   which interpreter makes the environment (default: the first of 3.11, 3.12, 3.13 found)
 #   ARGS="..."          passed on to the command behind a target
 
@@ -17,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Another project on the path would be tested instead of this one.
 unexport PYTHONPATH
 
-.PHONY: help setup demo test test-all services snowflake-standin check lint format-check types layers tidy format bench proto lock clean
+.PHONY: help setup setup-all demo test test-all services snowflake-standin check lint format-check types layers tidy format bench proto lock clean
 
 help:  ## show this
 	@echo "eventreplay: make <target> [PYTHON=python3.12] [ARGS=...]"
@@ -26,16 +27,19 @@ help:  ## show this
 setup:  ## prepare .venv with the locked packages (every target does this by itself)
 	@PYTHON='$(PYTHON)' bash tools/setup-venv
 
+setup-all:  ## prepare .venv for the plugins too: with Airflow
+	@PYTHON='$(PYTHON)' bash tools/setup-venv plugins
+
 demo: setup  ## the whole way at full size: generate, capture, replay, dbt, report; into demo-run/
 	@echo "demo: everything goes into $(DEMO_DIR)/"
 	@$(BIN)/eventreplay demo --dir "$(DEMO_DIR)" $(ARGS)
 
-test: setup  ## run all tests, on every core, without a network
+test: setup-all  ## run all tests, on every core, without a network
 	@echo "test: every test under tests/ but the long ones (make test-all), on every core"
 	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile -m "not long" $(ARGS); \
 	echo "test: all passed in $$((SECONDS - started)) s"
 
-test-all: setup  ## the long tests too: a million events, minutes of stalls, a second S3 server
+test-all: setup-all  ## the long tests too: a million events, minutes of stalls, a second S3 server
 	@echo "test-all: every test under tests/, on every core"
 	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS); \
 	echo "test-all: all passed in $$((SECONDS - started)) s"
@@ -46,31 +50,31 @@ services: setup  ## start PostgreSQL, RabbitMQ, S3 and the Snowflake stand-in; p
 snowflake-standin: setup  ## start the Snowflake stand-in alone; prints how to connect; until Ctrl-C
 	@$(BIN)/python -m eventreplay.testing.standin $(ARGS)
 
-check: setup  ## everything that is checked without running: lint, format, types, layers, tidiness
+check: setup-all  ## everything that is checked without running: lint, format, types, layers, tidiness
 	@for each in lint format-check types layers tidy; do $(MAKE) $$each || failed="$${failed:-} $$each"; done; \
 	if [ -n "$${failed:-}" ]; then echo "check: failed:$$failed" >&2; exit 1; fi; echo "check: all passed"
 
-lint: setup
+lint: setup-all
 	@echo "check: ruff, all rules"
 	@$(BIN)/ruff check .
 
-format-check: setup
+format-check: setup-all
 	@echo "check: ruff, format"
 	@$(BIN)/ruff format --check --output-format concise . || { echo "Not formatted as ruff would. Run: make format" >&2; exit 1; }
 
-types: setup
+types: setup-all
 	@echo "check: mypy, strict"
 	@$(BIN)/python -m mypy
 
-layers: setup
+layers: setup-all
 	@echo "check: import-linter, floors of the package"
 	@$(BIN)/lint-imports --no-logo
 
-tidy: setup
+tidy: setup-all
 	@echo "check: tidiness"
 	@$(BIN)/python -m pytest --quiet tests/unit/test_tidy.py
 
-format: setup  ## mend what ruff can mend by itself, and format
+format: setup-all  ## mend what ruff can mend by itself, and format
 	@$(BIN)/ruff check --fix --quiet --exit-zero .
 	@$(BIN)/ruff format .
 
@@ -87,6 +91,10 @@ lock: setup  ## resolve the dependencies again; ARGS=--upgrade takes the newest 
 	@echo "lock: requirements/dev.txt"
 	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra amqp --extra postgres --extra s3 --extra snowflake --extra dbt-snowflake --extra testing \
 		--extra services --extra standin --group dev -o requirements/dev.txt
+	@echo "lock: requirements/plugins.txt"
+	@cp requirements/dev.txt requirements/plugins.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra demo --extra amqp --extra postgres --extra s3 --extra snowflake --extra dbt-snowflake --extra testing \
+		--extra services --extra standin --group dev --group plugins -o requirements/plugins.txt
 	@echo "lock: done; the next target installs what changed"
 
 clean:  ## remove what can be made again: caches, builds, the demo's output (.venv stays)

@@ -33,8 +33,6 @@ _REASON_CHARACTERS_MAX = 300
 # Where a driver's import name is not its distribution's name.
 _DISTRIBUTION_OF = {
     "adbc_driver_postgresql": "adbc-driver-postgresql",
-    "airflow": "apache-airflow",
-    "cosmos": "astronomer-cosmos",
     "dbt": "dbt-core",
     "psycopg2": "psycopg2-binary",
     "snowflake": "snowflake-connector-python",

@@ -126,7 +126,6 @@ def test_the_names_of_drivers_lead_to_our_own_extras() -> None:
         ("psycopg2.extras", "postgres"),
         ("boto3", "s3"),
         ("snowflake.connector", "snowflake"),
-        ("airflow.sdk", "airflow"),
         ("vl_convert", "demo"),
     ]:
         assert registry._installing(sink, name) == f"Install it with: pip install 'eventreplay[{extra}]'."

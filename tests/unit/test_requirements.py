@@ -52,7 +52,7 @@ def test_everything_that_is_wanted_is_locked_within_its_bounds(
 
 
 def test_every_locked_package_has_hashes(root: Path) -> None:
-    for name in ("bootstrap", "dev"):
+    for name in ("bootstrap", "dev", "plugins"):
         text = (root / f"requirements/{name}.txt").read_text("utf-8")
         blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
         assert len(blocks) > 0

@@ -15,7 +15,9 @@ import pytest
 def clone(root: Path, tmp_path: Path) -> Path:
     """As much of a clone as the script reads."""
     folder = tmp_path / "a clone"
-    for name in ("tools/setup-venv", "pyproject.toml", "requirements/dev.txt", "requirements/bootstrap.txt"):
+    plugins = [str(path.relative_to(root)) for path in root.glob("plugins/*/pyproject.toml")]
+    locks = [f"requirements/{name}.txt" for name in ("bootstrap", "dev", "plugins")]
+    for name in ("tools/setup-venv", "pyproject.toml", *locks, *plugins):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, folder / name)
     return folder
