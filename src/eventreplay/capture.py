@@ -89,6 +89,7 @@ def capture(
     log: Log,
     partition: str,
     *,
+    first: Position | int | None = None,
     upto: Position | int | None = None,
     options: CaptureOptions | None = None,
     progress: Progress | None = None,
@@ -101,16 +102,23 @@ def capture(
         source: the source; its name and epoch must be those the partition was begun with.
         log: where to write.
         partition: the log partition of this source, `[a-z0-9][a-z0-9._-]*`.
+        first: first position to take where nothing before it was captured; None: the beginning. The partition
+            does not remember it. One that holds something goes on behind its checkpoint, also if that is
+            beyond `first`: what lies between `first` and its own beginning is not taken then. A `first`
+            beyond the safe head takes nothing and leaves nothing; the same call takes it later.
         upto: last position to take, inclusive; never beyond the source's head.
         options: bounds; the defaults fit most uses.
         progress: told after every commit.
 
     Raises:
+        ConfigError: `first` is negative or beyond `upto`, or the partition ends before `first` - 1, so that
+            going on there would leave a hole.
         EpochError: the source is not the one the partition was captured from.
         FenceError: another writer took the partition over; nothing is lost, this run may stop.
         InvalidEventError: the source breaks its contract (positions out of order).
     """
     options = options or CaptureOptions()
+    _see_range(first, upto)
     receipt = CaptureReceipt(partition=partition, source=source.name)
     reader = log.reader(partition)
     head = reader.head()
@@ -119,19 +127,47 @@ def capture(
     epoch = source.epoch()
     same_source(known, source.name, epoch)
     receipt.position = None if known is None else known.position
+    after = _after(known, first, partition)
     if isinstance(source, SupportsGaps):
-        source.resume(None if known is None else Position(known.position))
+        source.resume(after)
     safe = source.head()
     end = safe if upto is None or safe is None else min(int(safe), int(upto))
-    if end is not None and (known is None or known.position < end):
+    if end is not None and (after is None or after < end):
         with log.writer(partition, segment_positions=options.segment_positions) as writer:
             same_source(writer.checkpoint, source.name, epoch)
-            after = None if writer.checkpoint is None else Position(writer.checkpoint.position)
+            after = _after(writer.checkpoint, first, partition)
             if after is None or after < end:
                 _enter_gaps(source, log, partition, after, end)
                 _run(source, writer, epoch, after, Position(end), options, receipt, progress)
     _look_for_late(source, log, partition)
     return receipt
+
+
+def _see_range(first: int | None, upto: int | None) -> None:
+    if first is not None and first < 0:
+        raise ConfigError(f"first is {first}.", hint="Positions begin at 0.", setting="first")
+    if first is not None and upto is not None and first > upto:
+        raise ConfigError(
+            f"The first position, {first}, is beyond the last, {upto}.",
+            hint="Both are inclusive.",
+            first=first,
+        )
+
+
+def _after(known: Checkpoint | None, first: int | None, partition: str) -> Position | None:
+    """Where to read on: behind the checkpoint; where there is none, behind what `first` leaves out."""
+    if known is None:
+        return Position(first - 1) if first else None
+    if first is not None and known.position < first - 1:
+        raise ConfigError(
+            f"Partition {partition} ends at position {known.position}; beginning at {first} would leave a "
+            "hole.",
+            hint=f"Leave the first position (--from) away to go on at {known.position + 1}, or name another "
+            "partition.",
+            partition=partition,
+            position=known.position,
+        )
+    return Position(known.position)
 
 
 def _enter_gaps(source: Source, log: Log, partition: str, after: int | None, end: int) -> None:

@@ -10,12 +10,10 @@ from attrs import define, field, frozen
 
 from eventreplay.capture import CaptureOptions, CaptureReceipt, capture
 from eventreplay.cli.failures import warn_of_retry
-from eventreplay.cli.jobs.begin_at import begin_at
 from eventreplay.cli.jobs.totals import Totals
 from eventreplay.cli.progress import Report
 from eventreplay.cli.screen import tell
 from eventreplay.cli.stopping import Stop, StopRequestedError
-from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Source
 from eventreplay.retrying import retried
 
@@ -84,22 +82,11 @@ class _Journal:
         return receipt
 
     def _captured(self, source: Source) -> CaptureReceipt:
-        log, partition, first = self.totals.log, self.totals.partition, self.rounds.first
-        if first is not None:
-            known = log.reader(partition).checkpoint()
-            if known is not None and known.position < first - 1:
-                raise ConfigError(
-                    f"Partition {partition} ends at position {known.position}; beginning at {first} would "
-                    f"leave a hole.",
-                    hint=f"Leave --from away to go on at {known.position + 1}, or name another partition.",
-                    partition=partition,
-                    position=known.position,
-                )
-            source = begin_at(source, first)
         return capture(
             source,
-            log,
-            partition,
+            self.totals.log,
+            self.totals.partition,
+            first=self.rounds.first,
             upto=self.rounds.upto,
             options=self.rounds.options,
             progress=self._progress,
