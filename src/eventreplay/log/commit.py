@@ -11,20 +11,15 @@ same bytes as one that was not disturbed.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 from typing import NoReturn
 
 from attrs import field, frozen
 
-from eventreplay.errors import CorruptLogError
 from eventreplay.event import Checkpoint
 from eventreplay.log import layout
+from eventreplay.log.sealing import corrupted, sealed, unsealed
 
 VERSION = 1
-SLOT_BYTES_MAX = 16 * 1024 * 1024
-"""A larger slot is not read as JSON at all."""
-
 _SUM_DIGITS_MAX = 60
 """Keeps a forged sum from costing quadratic time; real ones have some 25 digits."""
 
@@ -113,7 +108,7 @@ class Claim:
 def commit_bytes(commit: Commit) -> bytes:
     """The file of a commit; a pure function of its fields (`sha256` is not one of them)."""
     checkpoint = commit.checkpoint
-    return _sealed(
+    return sealed(
         "commit",
         {
             "version": commit.version,
@@ -137,7 +132,7 @@ def commit_bytes(commit: Commit) -> bytes:
 
 def claim_bytes(claim: Claim) -> bytes:
     """The file of a claim."""
-    return _sealed("claim", {"partition": claim.partition, "number": claim.number, "token": claim.token})
+    return sealed("claim", {"partition": claim.partition, "number": claim.number, "token": claim.token})
 
 
 def parse_slot(key: str, data: bytes) -> Commit | Claim:
@@ -147,7 +142,7 @@ def parse_slot(key: str, data: bytes) -> Commit | Claim:
         CorruptLogError: not canonical JSON, the seal is broken, or a field has another type, name or
             form than this version writes.
     """
-    what, body = _unsealed(key, data)
+    what, body = unsealed(key, data, ("commit", "claim"), "neither a commit nor a claim")
     read = _Fields(key, body)
     if what == "claim":
         claim = Claim(partition=read.text("partition"), number=read.count("number"), token=read.text("token"))
@@ -221,46 +216,8 @@ def _refs(key: str, items: list[object], kind: str, partition: str) -> tuple[Seg
     return tuple(refs)
 
 
-def canonical(value: object) -> bytes:
-    """Canonical JSON: sorted keys, no whitespace, ASCII."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode("ascii")
-
-
-def _sealed(what: str, body: Mapping[str, object]) -> bytes:
-    return canonical({what: body, "sha256": hashlib.sha256(canonical(body)).hexdigest()})
-
-
-def _unsealed(key: str, data: bytes) -> tuple[str, dict[str, object]]:
-    if len(data) > SLOT_BYTES_MAX:
-        _corrupt(key, f"it has {len(data)} bytes, more than a commit can have")
-    try:
-        value = json.loads(data.decode("ascii"))
-        same = canonical(value) == data
-    except (ValueError, RecursionError) as error:
-        raise CorruptLogError(f"{key} is not JSON.", hint=_HINT, key=key) from error
-    if not same:
-        _corrupt(key, "it is not in canonical form")
-    if isinstance(value, dict):
-        for what in ("commit", "claim"):
-            body = value.get(what)
-            if set(value) == {what, "sha256"} and isinstance(body, dict):
-                if hashlib.sha256(canonical(body)).hexdigest() != value["sha256"]:
-                    _corrupt(key, "its content does not match its own hash")
-                return what, body
-    raise _corrupted(key, "it is neither a commit nor a claim")
-
-
-_HINT = "Run `eventreplay log check`, then restore this object from a copy; never edit it."
-
-
 def _corrupt(key: str, detail: str) -> NoReturn:
-    raise _corrupted(key, detail)
-
-
-def _corrupted(key: str, detail: str) -> CorruptLogError:
-    return CorruptLogError(f"{key} is damaged: {detail}.", hint=_HINT, key=key, detail=detail)
+    raise corrupted(key, detail)
 
 
 class _Fields:

@@ -13,7 +13,6 @@ from eventreplay.errors import CorruptLogError
 from eventreplay.event import Checkpoint
 from eventreplay.log import layout
 from eventreplay.log.commit import (
-    SLOT_BYTES_MAX,
     Claim,
     Commit,
     SegmentRef,
@@ -21,6 +20,7 @@ from eventreplay.log.commit import (
     commit_bytes,
     parse_slot,
 )
+from eventreplay.log.sealing import SEALED_BYTES_MAX
 
 SHA = "ab" * 32
 KEY = layout.commit_key("journal", 2)
@@ -169,7 +169,7 @@ def test_a_sealed_commit_of_another_form_is_refused(change: Callable[[dict[str, 
         sealed("claim", {"partition": "journal", "number": 1}),
         sealed("claim", {"partition": "journal", "number": 1, "token": "t", "more": 1}),
         sealed("other", {}),
-        b" " * (SLOT_BYTES_MAX + 1),
+        b" " * (SEALED_BYTES_MAX + 1),
     ],
 )
 def test_what_is_not_a_slot_is_refused(data: bytes) -> None:
