@@ -19,9 +19,10 @@ from attrs import frozen
 
 from eventreplay.testing.services import finding, prefix
 from eventreplay.testing.services.errors import missing
-from eventreplay.testing.services.guarded import Guarded, started
+from eventreplay.testing.services.guarded import Guarded, beginning, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
 from eventreplay.testing.services.s3 import Keys, S3Server
+from eventreplay.testing.services.server import Processes
 
 PACKAGES = ("radosgw", "ceph-mon", "ceph-osd")
 PROGRAMS = ("radosgw", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool", "osdmaptool", "radosgw-admin")
@@ -105,6 +106,80 @@ class Programs:
     plugins: Mapping[str, Path]
 
 
+class _Cluster(Processes):
+    """The daemons of a cluster in one folder; the gateway answers on `port`."""
+
+    main = "gateway"
+
+    def __init__(self, guarded: Guarded, port: int, programs: Programs) -> None:
+        super().__init__(guarded)
+        self._port = port
+        self._programs = programs
+        self._env = {
+            **finding.clean_environment(),
+            **programs.env,
+            "CEPH_CONF": str(guarded.folder / "ceph.conf"),
+        }
+
+    def stop(self) -> None:
+        """Kill it: that is how its daemons are stopped, they keep everything."""
+        self.kill()
+
+    def make(self) -> None:
+        """An empty cluster: its keys, its maps, its monitor's store."""
+        folder = self.guarded.folder
+        cluster, monitor_port = str(uuid.uuid4()), free_port()
+        for name in ("monitor", "disk"):
+            (folder / name).mkdir(mode=0o700)
+        (folder / "ceph.conf").write_text(
+            CONFIG.format(
+                cluster=cluster,
+                host=LOOPBACK,
+                monitor_port=monitor_port,
+                port=self._port,
+                folder=folder,
+                disk_bytes=DISK_BYTES,
+                gateway=GATEWAY,
+                plugins="\n".join(f"{name} = {path}" for name, path in self._programs.plugins.items()),
+            ),
+            "utf-8",
+        )
+        keyring = str(folder / "keyring")
+        everything = ["--cap", "mon", "allow *", "--cap", "osd", "allow *"]
+        self.tool(
+            "ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *"
+        )
+        for name in ("client.admin", GATEWAY, "osd.0"):
+            self.tool("ceph-authtool", keyring, "--gen-key", "-n", name, *everything)
+        maps = [str(folder / "monmap"), str(folder / "osdmap")]
+        address = f"[v2:{LOOPBACK}:{monitor_port}]"
+        self.tool("monmaptool", "--create", "--fsid", cluster, "--addv", "a", address, maps[0])
+        # A map that has the disk already: no tool has to talk to the monitor before the disk can come.
+        self.tool("osdmaptool", "--createsimple", "1", maps[1])
+        self.tool(
+            "ceph-mon", "--mkfs", "-i", "a", "--monmap", maps[0], "--osdmap", maps[1], "--keyring", keyring
+        )
+        self.tool("ceph-osd", "--mkfs", "-i", "0", "--no-mon-config", "--osd-uuid", str(uuid.uuid4()))
+
+    def run(self) -> None:
+        """Start its daemons; those of them that still run are killed first."""
+        self.kill()
+        commands = {
+            "monitor": ["ceph-mon", "-f", "-i", "a"],
+            "disk": ["ceph-osd", "-f", "-i", "0"],
+            "gateway": ["radosgw", "-f", "-n", GATEWAY],
+        }
+        for name, (program, *words) in commands.items():
+            self.guarded.run(name, [str(self._programs.folder / program), *words], env=self._env)
+
+    def tool(self, program: str, *words: str) -> str:
+        """Run a program to its end; what it printed. It ends with this process, like a daemon."""
+        self.guarded.log(program).unlink(missing_ok=True)
+        self.guarded.run(program, [str(self._programs.folder / program), *words], env=self._env)
+        self.guarded.finish(program)
+        return self.guarded.log(program).read_text("utf-8", "replace")
+
+
 class CephServer(S3Server):
     """One Ceph cluster with a gateway; a context manager. It keeps what it has over `kill` and `restart`.
 
@@ -115,14 +190,9 @@ class CephServer(S3Server):
         secret_key: the same user's. Another one is refused.
     """
 
-    def __init__(self, port: int, guarded: Guarded, programs: Programs) -> None:
-        super().__init__(f"http://{LOOPBACK}:{port}", Keys("", ""), guarded)
-        self._programs = programs
-        self._env = {
-            **finding.clean_environment(),
-            **programs.env,
-            "CEPH_CONF": str(guarded.folder / "ceph.conf"),
-        }
+    def __init__(self, port: int, cluster: _Cluster) -> None:
+        super().__init__(f"http://{LOOPBACK}:{port}", Keys("", ""), cluster)
+        self._cluster = cluster
 
     @classmethod
     def find(cls) -> CephServer:
@@ -142,25 +212,16 @@ class CephServer(S3Server):
             ServiceNotReadyError: it was started and did not answer.
         """
         found = programs()
-        return started(lambda: cls._start_once(found), TAKEN)
+        return started(lambda: cls._begin(found), TAKEN)
 
     @classmethod
-    def _start_once(cls, found: Programs) -> CephServer:
-        guarded = Guarded("Ceph")
-        try:
-            server = cls(free_port(), guarded, found)
-            server._make()
-            server._run()
-        except BaseException:
-            guarded.close()
-            raise
-        return server
-
-    def restart(self) -> None:
-        """Start again with the same data on the same port; kills it first if it runs."""
-        self.guarded.kill()
-        self._run()
-        self.wait_ready()
+    def _begin(cls, found: Programs) -> CephServer:
+        port = free_port()
+        with beginning("Ceph") as guarded:
+            cluster = _Cluster(guarded, port, found)
+            cluster.make()
+            cluster.run()
+        return cls(port, cluster)
 
     def wait_ready(self) -> None:
         """Wait until the gateway answers, and make its user unless there is one.
@@ -168,9 +229,11 @@ class CephServer(S3Server):
         Raises:
             ServiceNotReadyError: a daemon ended, or the gateway did not answer in time.
         """
-        self.guarded.wait_ready("gateway", self._ready)
+        self.guarded.wait_ready(self._cluster.main, self._ready)
         if not self.access_key:
-            made = self._tool("radosgw-admin", "user", "create", "--uid", USER, "--display-name", USER)
+            made = self._cluster.tool(
+                "radosgw-admin", "user", "create", "--uid", USER, "--display-name", USER
+            )
             # Warnings may stand before and after the answer.
             user, _ = json.JSONDecoder().raw_decode(made[made.index("{") :])
             self.access_key, self.secret_key = user["keys"][0]["access_key"], user["keys"][0]["secret_key"]
@@ -191,58 +254,6 @@ class CephServer(S3Server):
                 why = f" ({TAKEN})" if status == errno.EADDRINUSE else ""
                 raise self.guarded.failed(f"{name} ended with {status}{why}", name, status=status)
         return True if found else None
-
-    def _make(self) -> None:
-        """An empty cluster: its keys, its maps, its monitor's store."""
-        folder = self.guarded.folder
-        cluster, monitor_port = str(uuid.uuid4()), free_port()
-        for name in ("monitor", "disk"):
-            (folder / name).mkdir(mode=0o700)
-        (folder / "ceph.conf").write_text(
-            CONFIG.format(
-                cluster=cluster,
-                host=LOOPBACK,
-                monitor_port=monitor_port,
-                port=self.port,
-                folder=folder,
-                disk_bytes=DISK_BYTES,
-                gateway=GATEWAY,
-                plugins="\n".join(f"{name} = {path}" for name, path in self._programs.plugins.items()),
-            ),
-            "utf-8",
-        )
-        keyring = str(folder / "keyring")
-        everything = ["--cap", "mon", "allow *", "--cap", "osd", "allow *"]
-        self._tool(
-            "ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *"
-        )
-        for name in ("client.admin", GATEWAY, "osd.0"):
-            self._tool("ceph-authtool", keyring, "--gen-key", "-n", name, *everything)
-        maps = [str(folder / "monmap"), str(folder / "osdmap")]
-        address = f"[v2:{LOOPBACK}:{monitor_port}]"
-        self._tool("monmaptool", "--create", "--fsid", cluster, "--addv", "a", address, maps[0])
-        # A map that has the disk already: no tool has to talk to the monitor before the disk can come.
-        self._tool("osdmaptool", "--createsimple", "1", maps[1])
-        self._tool(
-            "ceph-mon", "--mkfs", "-i", "a", "--monmap", maps[0], "--osdmap", maps[1], "--keyring", keyring
-        )
-        self._tool("ceph-osd", "--mkfs", "-i", "0", "--no-mon-config", "--osd-uuid", str(uuid.uuid4()))
-
-    def _run(self) -> None:
-        commands = {
-            "monitor": ["ceph-mon", "-f", "-i", "a"],
-            "disk": ["ceph-osd", "-f", "-i", "0"],
-            "gateway": ["radosgw", "-f", "-n", GATEWAY],
-        }
-        for name, (program, *words) in commands.items():
-            self.guarded.run(name, [str(self._programs.folder / program), *words], env=self._env)
-
-    def _tool(self, program: str, *words: str) -> str:
-        """Run a program to its end; what it printed. It ends with this process, like a daemon."""
-        self.guarded.log(program).unlink(missing_ok=True)
-        self.guarded.run(program, [str(self._programs.folder / program), *words], env=self._env)
-        self.guarded.finish(program)
-        return self.guarded.log(program).read_text("utf-8", "replace")
 
 
 def programs() -> Programs:

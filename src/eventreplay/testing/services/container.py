@@ -43,6 +43,8 @@ class Image:
 class Container:
     """A container that lives as long as its guard, whatever happens to this process."""
 
+    main: str = MAIN
+
     def __init__(self, guarded: Guarded, engine: str, image: Image) -> None:
         self.guarded = guarded
         self._engine = engine
@@ -68,8 +70,8 @@ class Container:
         self.guarded.run(MAIN, [self._engine, "start", "--attach", self._name], env=dict(os.environ))
 
     def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.guarded.status(MAIN) is None
+        """Whether it was started and has not ended."""
+        return self.guarded.alive(MAIN)
 
     def stop(self) -> None:
         """Ask it to stop, and wait."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from eventreplay.testing.services.errors import ServiceNotReadyError
 from eventreplay.testing.services.guarded import Account
 from eventreplay.testing.services.ports import LOOPBACK
 
@@ -26,6 +27,16 @@ NO_DOCKER = "EVENTREPLAY_TEST_NO_DOCKER"
 def override(service: str) -> str | None:
     """The URL of a server that somebody else started, if one is named."""
     return os.environ.get(OVERRIDES[service]) or None
+
+
+def unanswered(service: str, problem: str) -> ServiceNotReadyError:
+    """The error for a named server that does not serve; `problem` follows on the variable's name."""
+    return ServiceNotReadyError(
+        f"The server that {OVERRIDES[service]} names {problem}.",
+        hint="Start it, correct the URL or its credentials, or unset the variable to have one started.",
+        service=service,
+        status=None,
+    )
 
 
 def setting(name: str) -> str | None:

@@ -9,7 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -105,6 +106,10 @@ class Guarded:
         """The exit code of a process that ended (negative: the signal that killed it), or None."""
         status = self._ask({"do": "status", "name": name})["status"]
         return None if status is None else int(status)
+
+    def alive(self, name: str) -> bool:
+        """Whether a process of that name was started and has not ended."""
+        return self.started(name) and self.status(name) is None
 
     def signal(self, number: int, name: str | None = None) -> None:
         """Send a signal to one process, or to every process of this server."""
@@ -215,6 +220,17 @@ class Guarded:
         return answer
 
 
+@contextmanager
+def beginning(service: str) -> Iterator[Guarded]:
+    """A folder and a guard for a server that is being started; both are gone again if the block fails."""
+    guarded = Guarded(service)
+    try:
+        yield guarded
+    except BaseException:  # Ctrl-C too: nothing else knows of them yet
+        guarded.close()
+        raise
+
+
 class Starting(Protocol):
     """A server that was begun to start."""
 
@@ -248,7 +264,7 @@ def started(start: Callable[[], S], port_taken: str) -> S:
             server.close()
             if left == 0 or port_taken.lower() not in str(error).lower():
                 raise
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the caller never gets the server, so nobody else could end it
             server.close()
             raise
         else:

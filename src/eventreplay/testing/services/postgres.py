@@ -8,8 +8,7 @@ import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from attrs import frozen
@@ -20,11 +19,11 @@ from eventreplay.testing.services.container import MAIN, Container, Image
 from eventreplay.testing.services.errors import (
     NotOursError,
     ServiceError,
-    ServiceNotReadyError,
     missing,
 )
-from eventreplay.testing.services.guarded import Account, Guarded, started
+from eventreplay.testing.services.guarded import Account, Guarded, beginning, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
+from eventreplay.testing.services.server import Processes, Server
 
 IMAGE = "postgres:16.9"
 PACKAGE = "postgresql"
@@ -52,189 +51,10 @@ class Programs:
     env: Mapping[str, str]
 
 
-class PostgresServer:
-    """One PostgreSQL server; a context manager.
-
-    Attributes:
-        url: postgresql:// URL of the superuser and the database `postgres`.
-        host: the loopback's address, or the override's host.
-        port: the same after a restart.
-        user: the superuser.
-        password: the superuser's.
-        ca_file: the authority to verify the server with, if it was started with `tls=True`.
-    """
-
-    def __init__(self, url: str, backend: _Local | Container | None, ca_file: Path | None = None) -> None:
-        parts = urlsplit(url)
-        self.url = url
-        self.host = parts.hostname or LOOPBACK
-        self.port = parts.port or 5432
-        self.user = unquote(parts.username or USER)
-        self.password = unquote(parts.password or "")
-        self.ca_file = ca_file
-        self._backend = backend
-        self._databases: list[str] = []
-
-    @classmethod
-    def find(cls) -> PostgresServer:
-        """The server that EVENTREPLAY_TEST_POSTGRES_URL names, if it answers; else one of our own.
-
-        Raises:
-            ServiceError: the named server does not answer; or as `start`.
-        """
-        url = finding.override("PostgreSQL")
-        if url is None:
-            return cls.start()
-        server = cls(url, None)
-        problem = server.problem()
-        if problem is not None:
-            raise ServiceNotReadyError(
-                f"The server that {finding.OVERRIDES['PostgreSQL']} names does not answer SQL: {problem}.",
-                hint="Start it, correct the URL, or unset the variable to have one started.",
-                service="PostgreSQL",
-                status=None,
-            )
-        return server
-
-    @classmethod
-    def start(cls, settings: Mapping[str, str] | None = None, *, tls: bool = False) -> PostgresServer:
-        """Start a server and wait until it answers SQL.
-
-        Args:
-            settings: of postgresql.conf, over those in `SETTINGS`.
-            tls: with a certificate for the loopback; clients without TLS are let in as well.
-
-        Raises:
-            ServiceMissingError: no container engine, no programs, no packages; says what was tried.
-            ServiceNotReadyError: it was started and did not answer.
-        """
-        merged = {**SETTINGS, **(settings or {})}
-        return started(lambda: cls._start_once(merged, tls=tls), "could not bind")
-
-    @classmethod
-    def _start_once(cls, settings: Mapping[str, str], *, tls: bool) -> PostgresServer:
-        password, port = secrets.token_urlsafe(18), free_port()
-        engine = finding.docker()
-        guarded = Guarded("PostgreSQL")
-        try:
-            signed = certificates(guarded.folder / "certificates") if tls else None
-            backend: _Local | Container
-            if engine is not None:
-                backend = _container(guarded, engine, port, password, settings, signed)
-            else:
-                backend = _Local(guarded, _programs(), port, password, settings, signed)
-            backend.run()
-        except BaseException:
-            guarded.close()
-            raise
-        url = f"postgresql://{USER}:{quote(password)}@{LOOPBACK}:{port}/postgres"
-        return cls(url, backend, None if signed is None else signed.ca)
-
-    def database(self) -> str:
-        """Create an empty database; its URL."""
-        name = f"test_{secrets.token_hex(6)}"
-        self._execute(f'CREATE DATABASE "{name}"')
-        self._databases.append(name)
-        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
-
-    def drop(self, url: str) -> None:
-        """Remove a database that `database` made, and whoever is connected to it."""
-        name = urlsplit(url).path.lstrip("/")
-        if name not in self._databases:
-            raise NotOursError(f"The database {name} was not made here.")
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self._databases.remove(name)
-
-    def kill(self) -> None:
-        """SIGKILL to every process of the server, as when the machine's memory runs out."""
-        self._ours().kill()
-
-    def stop(self) -> None:
-        """Stop as an administrator would: connections are ended, everything is written."""
-        self._ours().stop()
-
-    def restart(self) -> None:
-        """Start again with the same data on the same port; stops first if it runs."""
-        backend = self._ours()
-        if backend.running():
-            backend.stop()
-        backend.run()
-        self.wait_ready()
-
-    def pause(self) -> None:
-        """Freeze every process of the server: connections stay open, nobody answers."""
-        self._ours().pause()
-
-    def resume(self) -> None:
-        """Let go on what `pause` froze."""
-        self._ours().resume()
-
-    def log_tail(self) -> str:
-        """The end of the server's log."""
-        return self._ours().guarded.tail(MAIN)
-
-    def close(self) -> None:
-        """End the server and remove its data; an override's server keeps running, its test databases go."""
-        if self._backend is None:
-            for name in self._databases:
-                self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            self._databases.clear()
-            return
-        self._backend.guarded.close()
-
-    @property
-    def guarded(self) -> Guarded:
-        """Its processes, folder and output.
-
-        Raises:
-            NotOursError: somebody else started it.
-        """
-        return self._ours().guarded
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _ours(self) -> _Local | Container:
-        if self._backend is None:
-            raise NotOursError(
-                "This PostgreSQL server was started by somebody else; it is not ours to stop.",
-                hint="Tests that stop a server start their own: PostgresServer.start().",
-            )
-        return self._backend
-
-    def wait_ready(self) -> None:
-        """Wait until SQL is answered."""
-        backend = self._ours()
-        backend.guarded.wait_ready(MAIN, lambda: True if self.problem() is None else None)
-
-    def problem(self) -> str | None:
-        """Why SQL is not answered now, or None; without the driver's own text, which may quote the URL."""
-        driver = _driver()
-        try:
-            connection = driver.connect(self.url, connect_timeout=PROBE_S)
-        except driver.OperationalError as error:
-            return "refused the password" if "authentication failed" in str(error) else "no connection"
-        connection.close()
-        return None
-
-    def _execute(self, statement: str) -> None:
-        driver = _driver()
-        connection = driver.connect(self.url, connect_timeout=30)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-        finally:
-            connection.close()
-
-
-class _Local:
+class _Local(Processes):
     """The server as processes of this machine."""
+
+    stop_signal = signal.SIGINT
 
     def __init__(
         self,
@@ -245,7 +65,7 @@ class _Local:
         settings: Mapping[str, str],
         signed: Certificates | None,
     ) -> None:
-        self.guarded = guarded
+        super().__init__(guarded)
         self._programs = programs
         self._account: Account | None = finding.unprivileged()
         self._home = guarded.folder / "home"
@@ -295,22 +115,9 @@ class _Local:
         # SIGQUIT ends it at once, and unlike SIGKILL it takes its shared memory along.
         self.guarded.run(MAIN, command, env=self._env(), account=self._account, quit_signal=signal.SIGQUIT)
 
-    def running(self) -> bool:
-        return self.guarded.status(MAIN) is None
-
-    def stop(self) -> None:
-        self.guarded.signal(signal.SIGINT, MAIN)
-        self.guarded.wait_for(lambda: self.guarded.status(MAIN), "PostgreSQL did not stop", 60)
-
-    def pause(self) -> None:
-        self.guarded.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self.guarded.signal(signal.SIGCONT)
-
     def kill(self) -> None:
         segment = self._segment()
-        self.guarded.kill()
+        super().kill()
         if segment is not None:
             # The kernel keeps a killed server's few bytes of System V memory until somebody removes them.
             ctypes.CDLL(None, use_errno=True).shmctl(segment, 0, None)
@@ -321,6 +128,122 @@ class _Local:
             return int(words[1])
         except (OSError, IndexError, ValueError):
             return None
+
+
+class PostgresServer(Server[_Local | Container]):
+    """One PostgreSQL server; a context manager.
+
+    Attributes:
+        url: postgresql:// URL of the superuser and the database `postgres`.
+        host: the loopback's address, or the override's host.
+        port: the same after a restart.
+        user: the superuser.
+        password: the superuser's.
+        ca_file: the authority to verify the server with, if it was started with `tls=True`.
+    """
+
+    what = "PostgreSQL server"
+
+    def __init__(self, url: str, backend: _Local | Container | None, ca_file: Path | None = None) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self.host = parts.hostname or LOOPBACK
+        self.port = parts.port or 5432
+        self.user = unquote(parts.username or USER)
+        self.password = unquote(parts.password or "")
+        self.ca_file = ca_file
+        super().__init__(backend)
+        self._databases: list[str] = []
+
+    @classmethod
+    def find(cls) -> PostgresServer:
+        """The server that EVENTREPLAY_TEST_POSTGRES_URL names, if it answers; else one of our own.
+
+        Raises:
+            ServiceError: the named server does not answer; or as `start`.
+        """
+        url = finding.override("PostgreSQL")
+        if url is None:
+            return cls.start()
+        server = cls(url, None)
+        problem = server.problem()
+        if problem is not None:
+            raise finding.unanswered("PostgreSQL", f"does not answer SQL: {problem}")
+        return server
+
+    @classmethod
+    def start(cls, settings: Mapping[str, str] | None = None, *, tls: bool = False) -> PostgresServer:
+        """Start a server and wait until it answers SQL.
+
+        Args:
+            settings: of postgresql.conf, over those in `SETTINGS`.
+            tls: with a certificate for the loopback; clients without TLS are let in as well.
+
+        Raises:
+            ServiceMissingError: no container engine, no programs, no packages; says what was tried.
+            ServiceNotReadyError: it was started and did not answer.
+        """
+        merged = {**SETTINGS, **(settings or {})}
+        return started(lambda: cls._start_once(merged, tls=tls), "could not bind")
+
+    @classmethod
+    def _start_once(cls, settings: Mapping[str, str], *, tls: bool) -> PostgresServer:
+        password, port = secrets.token_urlsafe(18), free_port()
+        engine = finding.docker()
+        backend: _Local | Container
+        with beginning("PostgreSQL") as guarded:
+            signed = certificates(guarded.folder / "certificates") if tls else None
+            if engine is not None:
+                backend = _container(guarded, engine, port, password, settings, signed)
+            else:
+                backend = _Local(guarded, _programs(), port, password, settings, signed)
+            backend.run()
+        url = f"postgresql://{USER}:{quote(password)}@{LOOPBACK}:{port}/postgres"
+        return cls(url, backend, None if signed is None else signed.ca)
+
+    def database(self) -> str:
+        """Create an empty database; its URL."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._execute(f'CREATE DATABASE "{name}"')
+        self._databases.append(name)
+        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+
+    def drop(self, url: str) -> None:
+        """Remove a database that `database` made, and whoever is connected to it."""
+        name = urlsplit(url).path.lstrip("/")
+        if name not in self._databases:
+            raise NotOursError(f"The database {name} was not made here.")
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._databases.remove(name)
+
+    def _leave(self) -> None:
+        for name in self._databases:
+            self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._databases.clear()
+
+    def wait_ready(self) -> None:
+        """Wait until SQL is answered."""
+        self.guarded.wait_ready(MAIN, lambda: True if self.problem() is None else None)
+
+    def problem(self) -> str | None:
+        """Why SQL is not answered now, or None; without the driver's own text, which may quote the URL."""
+        driver = _driver()
+        try:
+            connection = driver.connect(self.url, connect_timeout=PROBE_S)
+        except driver.OperationalError as error:
+            return "refused the password" if "authentication failed" in str(error) else "no connection"
+        connection.close()
+        return None
+
+    def _execute(self, statement: str) -> None:
+        driver = _driver()
+        connection = driver.connect(self.url, connect_timeout=30)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
 
 
 def _container(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 import socket
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlsplit
 
 from attrs import frozen
@@ -20,10 +17,11 @@ from attrs import frozen
 from eventreplay.testing.services import finding
 from eventreplay.testing.services.certificates import Certificates, certificates
 from eventreplay.testing.services.container import MAIN
-from eventreplay.testing.services.errors import NotOursError, ServiceError, ServiceNotReadyError
-from eventreplay.testing.services.guarded import Guarded, started
+from eventreplay.testing.services.errors import ServiceError
+from eventreplay.testing.services.guarded import beginning, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
 from eventreplay.testing.services.rabbitmq_node import ContainerNode, LocalNode, NodeSettings
+from eventreplay.testing.services.server import Server
 
 USER = "eventreplay"
 VHOSTS_AT_ONCE = 8
@@ -54,8 +52,11 @@ class Address:
         return f"{scheme}://{credentials}@{self.host}:{port}/{quote(vhost, safe='')}"
 
 
-class RabbitServer:
+class RabbitServer(Server[LocalNode | ContainerNode]):
     """One RabbitMQ broker; a context manager.
+
+    RabbitMQ 3.10 notes a new quorum queue half a second late: killed sooner after the declaration, it comes
+    back with a queue that answers nothing. Messages it has confirmed are kept.
 
     Attributes:
         url: amqp:// URL of the administrator and the virtual host `/`.
@@ -68,11 +69,13 @@ class RabbitServer:
         management_url: of the HTTP API, if it was started with `management=True`.
     """
 
+    what = "broker"
+
     def __init__(
         self, address: Address, node: LocalNode | ContainerNode | None, ca_file: Path | None = None
     ) -> None:
+        super().__init__(node)
         self._address = address
-        self._node = node
         self._vhosts: list[str] = []
         self._made: list[str] = []
         self.host, self.port = address.host, address.port
@@ -106,12 +109,7 @@ class RabbitServer:
             or f"http://{host}:15672",
         )
         if not _answers(address.host, address.port):
-            raise ServiceNotReadyError(
-                f"The broker that {finding.OVERRIDES['RabbitMQ']} names does not answer the AMQP handshake.",
-                hint="Start it, correct the URL, or unset the variable to have one started.",
-                service="RabbitMQ",
-                status=None,
-            )
+            raise finding.unanswered("RabbitMQ", "does not answer the AMQP handshake")
         return cls(address, None)
 
     @classmethod
@@ -141,8 +139,8 @@ class RabbitServer:
             management_url=None if management_port is None else f"http://{LOOPBACK}:{management_port}",
         )
         engine = finding.docker()
-        guarded = Guarded("RabbitMQ")
-        try:
+        node: LocalNode | ContainerNode
+        with beginning("RabbitMQ") as guarded:
             signed: Certificates | None = certificates(guarded.folder / "certificates") if tls else None
             settings = NodeSettings(
                 port=address.port,
@@ -153,14 +151,10 @@ class RabbitServer:
                 config=config,
                 signed=signed,
             )
-            node: LocalNode | ContainerNode
             node = (
                 LocalNode(guarded, settings) if engine is None else ContainerNode(guarded, engine, settings)
             )
             node.run()
-        except BaseException:
-            guarded.close()
-            raise
         return cls(address, node, None if signed is None else signed.ca)
 
     def vhost(self) -> str:
@@ -170,7 +164,7 @@ class RabbitServer:
         return self._address.url(self._vhosts.pop())
 
     def _make_vhosts(self) -> list[str]:
-        if self._node is None:
+        if self._backend is None:
             name = f"test-{secrets.token_hex(6)}"
             self._http("PUT", f"/api/vhosts/{name}")
             self._made.append(name)
@@ -181,7 +175,7 @@ class RabbitServer:
             "vhosts": [{"name": name} for name in names],
             "permissions": [{"user": USER, "vhost": name, **everything} for name in names],
         }
-        self._node.rabbitmqctl("import_definitions", text=json.dumps(definitions))
+        self._backend.rabbitmqctl("import_definitions", text=json.dumps(definitions))
         return names
 
     def rabbitmqctl(self, *words: str) -> str:
@@ -192,71 +186,10 @@ class RabbitServer:
         """
         return self._ours().rabbitmqctl(*words)
 
-    def kill(self) -> None:
-        """SIGKILL to the Erlang machine and all below it.
-
-        RabbitMQ 3.10 notes a new quorum queue half a second late: killed sooner after the declaration, it
-        comes back with a queue that answers nothing. Messages it has confirmed are kept.
-        """
-        self._ours().kill()
-
-    def stop(self) -> None:
-        """Stop as an administrator would: connections are closed, everything is written."""
-        self._ours().stop()
-
-    def restart(self) -> None:
-        """Start again with the same data on the same ports; stops first if it runs."""
-        node = self._ours()
-        if node.running():
-            node.stop()
-        node.run()
-        self.wait_ready()
-
-    def pause(self) -> None:
-        """Freeze the broker: connections stay open, nobody answers."""
-        self._ours().signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let go on what `pause` froze."""
-        self._ours().signal(signal.SIGCONT)
-
-    def log_tail(self) -> str:
-        """The end of the broker's log."""
-        return self._ours().guarded.tail(MAIN)
-
-    def close(self) -> None:
-        """End the broker and remove its data; an override's broker keeps running, our virtual hosts go."""
-        if self._node is None:
-            for name in self._made:
-                self._http("DELETE", f"/api/vhosts/{name}")
-            self._made.clear()
-            return
-        self._node.guarded.close()
-
-    @property
-    def guarded(self) -> Guarded:
-        """Its processes, folder and output.
-
-        Raises:
-            NotOursError: somebody else started it.
-        """
-        return self._ours().guarded
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _ours(self) -> LocalNode | ContainerNode:
-        if self._node is None:
-            raise NotOursError(
-                "This broker was started by somebody else; it is not ours to stop.",
-                hint="Tests that stop a broker start their own: RabbitServer.start().",
-            )
-        return self._node
+    def _leave(self) -> None:
+        for name in self._made:
+            self._http("DELETE", f"/api/vhosts/{name}")
+        self._made.clear()
 
     def wait_ready(self) -> None:
         """Wait until the handshake is answered, and every other port is listened on."""
@@ -269,7 +202,7 @@ class RabbitServer:
             more = [*ports[1:], *([] if management is None else [management])]
             return True if all(_listens(self.host, port) for port in more) else None
 
-        self._ours().guarded.wait_ready(MAIN, ready)
+        self.guarded.wait_ready(MAIN, ready)
 
     def _http(self, method: str, path: str) -> None:
         credentials = b64encode(f"{self.user}:{self.password}".encode()).decode()

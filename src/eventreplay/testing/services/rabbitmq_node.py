@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +12,15 @@ from attrs import frozen
 
 from eventreplay.testing.services import finding, prefix
 from eventreplay.testing.services.certificates import Certificates
-from eventreplay.testing.services.container import Container, Image
+from eventreplay.testing.services.container import MAIN, Container, Image
 from eventreplay.testing.services.errors import ServiceError, missing
 from eventreplay.testing.services.guarded import Guarded
 from eventreplay.testing.services.ports import LOOPBACK, free_port
+from eventreplay.testing.services.server import Processes
 
 IMAGE = "rabbitmq:3.13.7-management"
 PACKAGE = "rabbitmq-server"
 TOOL_S_MAX = 90
-STOP_S_MAX = 60
 ON_LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
@@ -84,11 +83,11 @@ class Programs:
     env: Mapping[str, str]
 
 
-class LocalNode:
+class LocalNode(Processes):
     """A node as processes of this machine, with a port mapper of its own."""
 
     def __init__(self, guarded: Guarded, settings: NodeSettings) -> None:
-        self.guarded = guarded
+        super().__init__(guarded)
         self._programs = programs()
         home = guarded.folder / "home"
         home.mkdir(mode=0o700)
@@ -139,28 +138,11 @@ class LocalNode:
     def run(self) -> None:
         """Start the port mapper, unless it runs, and the node."""
         # The node would start one as a daemon of its own; in the foreground it has a parent.
-        if not self.running("epmd"):
+        if not self.guarded.alive("epmd"):
             epmd = ["epmd", "-address", LOOPBACK, "-port", str(self._epmd_port)]
             self.guarded.run("epmd", epmd, env=self._env)
             self.guarded.wait_ready("epmd", lambda: finding.listens(self._epmd_port) or None)
-        self.guarded.run("server", [str(self._programs.scripts / "rabbitmq-server")], env=self._env)
-
-    def running(self, name: str = "server") -> bool:
-        """Whether it was started and has not ended."""
-        return self.guarded.started(name) and self.guarded.status(name) is None
-
-    def stop(self) -> None:
-        """Ask the Erlang machine to stop, and wait."""
-        self.guarded.signal(signal.SIGTERM, "server")
-        self.guarded.wait_for(lambda: self.guarded.status("server"), "the broker did not stop", STOP_S_MAX)
-
-    def kill(self) -> None:
-        """SIGKILL to everything, the port mapper too."""
-        self.guarded.kill()
-
-    def signal(self, number: int) -> None:
-        """To every process."""
-        self.guarded.signal(number)
+        self.guarded.run(MAIN, [str(self._programs.scripts / "rabbitmq-server")], env=self._env)
 
     def rabbitmqctl(self, *words: str, text: str = "") -> str:
         """Run the tool with `text` on its standard input; what it prints."""
@@ -185,11 +167,10 @@ class LocalNode:
         return done.stdout
 
 
-class ContainerNode:
+class ContainerNode(Container):
     """A node as a container of the official image."""
 
     def __init__(self, guarded: Guarded, engine: str, settings: NodeSettings) -> None:
-        self.guarded = guarded
         inside = {"amqp": 5672, "stream": 5552, "tls": 5671, "management": 15672, "metrics": 15692}
         addresses = {name: f"0.0.0.0:{port}" for name, port in inside.items()}
         config = guarded.folder / "rabbitmq.conf"
@@ -206,34 +187,11 @@ class ContainerNode:
             # The broker runs as another user there; the key guards a loopback's test for a few minutes.
             settings.signed.key.chmod(0o644)
             volumes[settings.signed.ca.parent] = "/certificates"
-        self._container = Container(guarded, engine, Image(name=IMAGE, ports=ports, volumes=volumes))
-
-    def run(self) -> None:
-        """Start the container."""
-        self._container.run()
-
-    def running(self) -> bool:
-        """Whether the container has not ended."""
-        return self._container.running()
-
-    def stop(self) -> None:
-        """Stop the container in the broker's own way."""
-        self._container.stop()
-
-    def kill(self) -> None:
-        """SIGKILL to the container."""
-        self._container.kill()
-
-    def signal(self, number: int) -> None:
-        """Freeze (SIGSTOP) or let go on (SIGCONT)."""
-        if number == signal.SIGSTOP:
-            self._container.pause()
-        else:
-            self._container.resume()
+        super().__init__(guarded, engine, Image(name=IMAGE, ports=ports, volumes=volumes))
 
     def rabbitmqctl(self, *words: str, text: str = "") -> str:
         """Run the tool inside, with `text` on its standard input; what it prints."""
-        return self._container.execute(["rabbitmqctl", "--quiet", *words], text)
+        return self.execute(["rabbitmqctl", "--quiet", *words], text)
 
 
 def programs() -> Programs:

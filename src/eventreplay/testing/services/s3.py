@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import secrets
-import signal
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from eventreplay.testing.services import finding
-from eventreplay.testing.services.errors import NotOursError, ServiceError, ServiceNotReadyError, missing
-from eventreplay.testing.services.guarded import Guarded
+from eventreplay.testing.services.container import MAIN
+from eventreplay.testing.services.errors import ServiceError, missing
+from eventreplay.testing.services.guarded import Guarded, beginning, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
+from eventreplay.testing.services.server import Processes, Server, said_port
 
 REGION = "us-east-1"
 
@@ -63,7 +62,24 @@ def client(endpoint: str, keys: Keys) -> Any:
     )
 
 
-class S3Server:
+class _Moto(Processes):
+    """moto as a process of this machine; it keeps nothing."""
+
+    def __init__(self, guarded: Guarded, port: int) -> None:
+        super().__init__(guarded)
+        self._port = port
+
+    def stop(self) -> None:
+        """Kill it: it has nothing to write."""
+        self.kill()
+
+    def run(self) -> None:
+        self.guarded.log(MAIN).unlink(missing_ok=True)
+        command = [sys.executable, "-P", str(Path(__file__).with_name("s3_program.py")), str(self._port)]
+        self.guarded.run(MAIN, command, env=finding.clean_environment())
+
+
+class S3Server(Server[Processes]):
     """One store; a context manager.
 
     Attributes:
@@ -74,13 +90,15 @@ class S3Server:
         secret_key: the same.
     """
 
-    def __init__(self, endpoint: str, keys: Keys, guarded: Guarded | None) -> None:
+    what = "S3 store"
+
+    def __init__(self, endpoint: str, keys: Keys, backend: Processes | None) -> None:
+        super().__init__(backend)
         parts = urlsplit(endpoint)
         self.endpoint = endpoint
         self.host = parts.hostname or LOOPBACK
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.access_key, self.secret_key = keys.access, keys.secret
-        self._guarded = guarded
         self._client: Any = None
         self._buckets: list[str] = []
 
@@ -104,13 +122,8 @@ class S3Server:
         try:
             server.store().list_buckets()
         except Exception as error:
-            raise ServiceNotReadyError(
-                f"The S3 store that {finding.OVERRIDES['S3']} names does not list its buckets:"
-                f" {type(error).__name__}.",
-                hint="Start it, correct the URL or its credentials, or unset the variable.",
-                service="S3",
-                status=None,
-            ) from error
+            problem = f"does not list its buckets: {type(error).__name__}"
+            raise finding.unanswered("S3", problem) from error
         return server
 
     @classmethod
@@ -124,13 +137,15 @@ class S3Server:
         if importlib.util.find_spec("moto") is None:
             tried = [f"{finding.OVERRIDES['S3']} is not set.", "the package moto is not installed."]
             raise missing("S3", tried, "Install eventreplay[services].")
-        guarded = Guarded("S3")
-        try:
-            port = _run(guarded, free_port())
-            return cls(f"http://{LOOPBACK}:{port}", Keys("testing", "testing"), guarded)
-        except BaseException:
-            guarded.close()
-            raise
+        return started(cls._start_once, "address already in use")
+
+    @classmethod
+    def _start_once(cls) -> S3Server:
+        port = free_port()
+        with beginning("S3") as guarded:
+            moto = _Moto(guarded, port)
+            moto.run()
+        return cls(f"http://{LOOPBACK}:{port}", Keys("testing", "testing"), moto)
 
     def bucket(self) -> str:
         """Create an empty bucket; its name."""
@@ -158,61 +173,22 @@ class S3Server:
         }
         return found if bucket is None else {**found, "AWS_BUCKET": bucket}
 
-    def kill(self) -> None:
-        """SIGKILL; everything in it is lost."""
-        self._ours().kill()
-
-    def restart(self) -> None:
-        """Start again on the same port, empty: this store keeps nothing."""
-        guarded = self._ours()
-        guarded.kill()
-        self._buckets.clear()
-        _run(guarded, self.port)
-
-    def pause(self) -> None:
-        """Freeze the store: connections stay open, nobody answers."""
-        self._ours().signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let go on what `pause` froze."""
-        self._ours().signal(signal.SIGCONT)
+    def wait_ready(self) -> None:
+        """Wait until it listens."""
+        backend = self._ours()
+        backend.guarded.wait_ready(backend.main, lambda: said_port(backend))
 
     def close(self) -> None:
         """End the store; an override's store keeps running, our buckets go."""
-        if self._guarded is None:
-            for name in self._buckets:
-                empty_bucket(self.store(), name)
-            self._buckets.clear()
+        super().close()
         if self._client is not None:
             self._client.close()
             self._client = None
-        if self._guarded is not None:
-            self._guarded.close()
 
-    @property
-    def guarded(self) -> Guarded:
-        """Its processes, folder and output.
-
-        Raises:
-            NotOursError: somebody else started it.
-        """
-        return self._ours()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _ours(self) -> Guarded:
-        if self._guarded is None:
-            raise NotOursError(
-                "This S3 store was started by somebody else; it is not ours to stop.",
-                hint="Tests that stop a store start their own: S3Server.start().",
-            )
-        return self._guarded
+    def _leave(self) -> None:
+        for name in self._buckets:
+            empty_bucket(self.store(), name)
+        self._buckets.clear()
 
     def store(self) -> Any:
         """boto3's client of the store, closed with the server."""
@@ -230,16 +206,3 @@ def empty_bucket(store: Any, name: str) -> None:
         for found in page.get("Contents", []):
             store.delete_object(Bucket=name, Key=found["Key"])
     store.delete_bucket(Bucket=name)
-
-
-def _run(guarded: Guarded, port: int) -> int:
-    """Start the program; the port it says it listens on."""
-    guarded.log("server").unlink(missing_ok=True)
-    command = [sys.executable, "-P", str(Path(__file__).with_name("s3_program.py")), str(port)]
-    guarded.run("server", command, env=finding.clean_environment())
-
-    def said() -> int | None:
-        line = next((line for line in guarded.tail("server").splitlines() if line.startswith("{")), None)
-        return None if line is None else int(json.loads(line)["port"])
-
-    return guarded.wait_ready("server", said)

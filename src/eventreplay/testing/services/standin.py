@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import secrets
-import signal
 import sys
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import frozen
 
 from eventreplay.testing.services import finding
 from eventreplay.testing.services.container import MAIN
-from eventreplay.testing.services.errors import NotOursError, ServiceError, ServiceNotReadyError, missing
-from eventreplay.testing.services.guarded import Guarded, started
+from eventreplay.testing.services.errors import NotOursError, ServiceError, missing
+from eventreplay.testing.services.guarded import Guarded, beginning, started
 from eventreplay.testing.services.ports import LOOPBACK, free_port
+from eventreplay.testing.services.server import Processes, Server, said_port
 
 ACCOUNT = "standin"
 USER = "TEST"
@@ -40,7 +38,24 @@ class Login:
     more: tuple[tuple[str, str], ...] = ()
 
 
-class StandInServer:
+class _Program(Processes):
+    """The stand-in as a process of this machine."""
+
+    def __init__(self, guarded: Guarded, login: Login) -> None:
+        super().__init__(guarded)
+        self._login = login
+
+    def run(self) -> None:
+        guarded, login = self.guarded, self._login
+        guarded.log(MAIN).unlink(missing_ok=True)
+        command = [sys.executable, "-m", "eventreplay.testing.standin", "--port", str(login.port)]
+        command += ["--data", str(guarded.folder / "data"), "--json", "--database", DATABASE]
+        command += ["--user", login.user, "--password-env", PASSWORD_VARIABLE]
+        environment = {**finding.clean_environment(), PASSWORD_VARIABLE: login.password}
+        guarded.run(MAIN, command, env=environment)
+
+
+class StandInServer(Server[_Program]):
     """One stand-in; a context manager.
 
     Attributes:
@@ -51,9 +66,11 @@ class StandInServer:
         password: the user's.
     """
 
-    def __init__(self, login: Login, guarded: Guarded | None) -> None:
+    what = "account"
+
+    def __init__(self, login: Login, backend: _Program | None) -> None:
+        super().__init__(backend)
         self._login = login
-        self._guarded = guarded
         self._databases: list[str] = []
         self.host, self.port, self.account = login.host, login.port, login.account
         self.user, self.password = login.user, login.password
@@ -86,13 +103,8 @@ class StandInServer:
         try:
             server.wait_ready()
         except Exception as error:
-            raise ServiceNotReadyError(
-                f"Nobody can log in to the account that {finding.OVERRIDES['Snowflake']} names:"
-                f" {type(error).__name__}.",
-                hint="Start it, correct the URL, or unset the variable to have a stand-in started.",
-                service="Snowflake",
-                status=None,
-            ) from error
+            problem = f"lets nobody log in: {type(error).__name__}"
+            raise finding.unanswered("Snowflake", problem) from error
         return server
 
     @classmethod
@@ -116,13 +128,10 @@ class StandInServer:
     def _start_once(cls) -> StandInServer:
         password = secrets.token_urlsafe(18)
         login = Login(host=LOOPBACK, port=free_port(), account=ACCOUNT, user=USER, password=password)
-        server = cls(login, Guarded("Snowflake"))
-        try:
-            server._run()
-        except BaseException:
-            server.close()
-            raise
-        return server
+        with beginning("Snowflake") as guarded:
+            program = _Program(guarded, login)
+            program.run()
+        return cls(login, program)
 
     def connect_args(self, database: str | None = None) -> dict[str, Any]:
         """Arguments for `snowflake.connector.connect`.
@@ -138,7 +147,7 @@ class StandInServer:
             "port": self._login.port,
             "protocol": self._login.protocol,
         }
-        if self._guarded is not None:
+        if self._backend is not None:
             arguments |= {"role": "ACCOUNTADMIN", "warehouse": "COMPUTE_WH"}
         arguments |= dict(self._login.more)
         return arguments if database is None else {**arguments, "database": database, "schema": "PUBLIC"}
@@ -157,91 +166,17 @@ class StandInServer:
         self._execute(f"DROP DATABASE IF EXISTS {name}")
         self._databases.remove(name)
 
-    def kill(self) -> None:
-        """SIGKILL; what was committed is kept."""
-        self._ours().kill()
-
-    def stop(self) -> None:
-        """Stop as an administrator would."""
-        guarded = self._ours()
-        guarded.signal(signal.SIGTERM, MAIN)
-        guarded.wait_for(lambda: guarded.status(MAIN), "the stand-in did not stop", LOGIN_S_MAX)
-
-    def restart(self) -> None:
-        """Start again with the same data on the same port; stops first if it runs."""
-        guarded = self._ours()
-        if guarded.status(MAIN) is None:
-            self.stop()
-        self._run()
-        self.wait_ready()
-
-    def pause(self) -> None:
-        """Freeze it: connections stay open, nobody answers."""
-        self._ours().signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let go on what `pause` froze."""
-        self._ours().signal(signal.SIGCONT)
-
-    def log_tail(self) -> str:
-        """The end of its log."""
-        return self._ours().tail(MAIN)
-
     def wait_ready(self) -> None:
         """Wait until it says where it listens; an override's is asked for a login instead."""
-        if self._guarded is None:
+        backend = self._backend
+        if backend is None:
             self._execute("SELECT 1")
-            return
-        guarded = self._guarded
+        else:
+            backend.guarded.wait_ready(MAIN, lambda: said_port(backend))
 
-        def said() -> int | None:
-            lines = guarded.log(MAIN).read_text("utf-8", "replace").splitlines()
-            line = next((line for line in lines if line.startswith("{")), None)
-            return None if line is None else int(json.loads(line)["port"])
-
-        guarded.wait_ready(MAIN, said)
-
-    def close(self) -> None:
-        """End it and remove its data; an override's account stays, our databases go."""
-        if self._guarded is None:
-            for name in list(self._databases):
-                self.drop(name)
-            return
-        self._guarded.close()
-
-    @property
-    def guarded(self) -> Guarded:
-        """Its processes, folder and output.
-
-        Raises:
-            NotOursError: somebody else started it.
-        """
-        return self._ours()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self) -> None:
-        guarded = self._ours()
-        guarded.log(MAIN).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "eventreplay.testing.standin", "--port", str(self.port)]
-        command += ["--data", str(guarded.folder / "data"), "--json", "--database", DATABASE]
-        command += ["--user", self.user, "--password-env", PASSWORD_VARIABLE]
-        environment = {**finding.clean_environment(), PASSWORD_VARIABLE: self.password}
-        guarded.run(MAIN, command, env=environment)
-
-    def _ours(self) -> Guarded:
-        if self._guarded is None:
-            raise NotOursError(
-                "This account was started by somebody else; it is not ours to stop.",
-                hint="Tests that stop a stand-in start their own: StandInServer.start().",
-            )
-        return self._guarded
+    def _leave(self) -> None:
+        for name in list(self._databases):
+            self.drop(name)
 
     def _execute(self, statement: str) -> None:
         try:
