@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from eventreplay.canonical import json_text
 from eventreplay.errors import CodecChangedError, ConfigError, EpochError, EventReplayError, LogError
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Codec, Sink
-from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, read_segment
+from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, reach, read_segment
 from eventreplay.parallel import ordered
 
 Progress = Callable[[int, int | None], None]
@@ -96,6 +96,7 @@ def replay(
     transaction_rows_min: int | None = None,
     accept_codec_change: bool = False,
     progress: Progress | None = None,
+    readers: Sequence[PartitionReader] | None = None,
 ) -> ReplayReceipt:
     """Load everything the log holds and the sink does not, for every partition, in order.
 
@@ -110,6 +111,7 @@ def replay(
             None: as the sink prefers, which is one commit each unless it says otherwise.
         accept_codec_change: go on although the rows before were made by another codec.
         progress: told after every transaction.
+        readers: of the partitions to load, which go on from what they have seen; None: of all.
 
     Raises:
         EpochError: the sink was loaded from another log, or the log was rolled back under it.
@@ -125,15 +127,15 @@ def replay(
         if value < 1:
             raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
     receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
-    readers = [log.reader(name) for name in log.partitions()]
-    total = sum(_rows_in(reader) for reader in readers)
+    readers = [log.reader(name) for name in log.partitions()] if readers is None else readers
+    total = sum(_held_at(reader.head()) for reader in readers)
     resume = partial(_resume, sink, codec, replay_id, accept_codec_change=accept_codec_change)
     # Every partition is looked at before any is loaded: one table must not get half of another codec's rows.
     total -= sum(resume(reader).loaded_rows for reader in readers)
-    with _decoding(workers) as (executor, spool):
+    with _decoding(workers, log) as (executor, spool):
         for reader in readers:
             place = resume(reader)
-            read = log.read if spool is None else partial(read_segment, log.url, s3=log.s3)
+            read = log.read if spool is None else partial(read_segment, log.url)
             work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
             tasks = ordered(executor, work, _tasks(reader, place.known), ahead_max=workers)
             load = _Load(sink, receipt, place, transaction_rows_min)
@@ -345,18 +347,13 @@ def _resume(
     return _Place(known, epoch, _held_at(found))
 
 
-def _rows_in(reader: PartitionReader) -> int:
-    head = reader.head()
-    return 0 if head is None else _held_at(head)
-
-
-def _held_at(commit: Commit) -> int:
+def _held_at(commit: Commit | None) -> int:
     """Records of the partition up to and including `commit`."""
-    return commit.next_offset + commit.next_quarantine_offset
+    return 0 if commit is None else commit.next_offset + commit.next_quarantine_offset
 
 
 @contextmanager
-def _decoding(workers: int) -> Iterator[tuple[Executor, str | None]]:
+def _decoding(workers: int, log: Log) -> Iterator[tuple[Executor, str | None]]:
     """Where decoding runs: a thread for one worker, processes for more (the decoder holds the GIL)."""
     if workers == 1:
         with ThreadPoolExecutor(1, thread_name_prefix="eventreplay-decode") as threads:
@@ -366,7 +363,9 @@ def _decoding(workers: int) -> Iterator[tuple[Executor, str | None]]:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="eventreplay-") as spool,
-            ProcessPoolExecutor(workers, mp_context=context) as processes,
+            ProcessPoolExecutor(
+                workers, mp_context=context, initializer=reach, initargs=(log.url, log.s3)
+            ) as processes,
         ):
             yield processes, spool
     except BrokenProcessPool as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import sys
 from typing import NoReturn
 
 from eventreplay.errors import ConfigError
@@ -14,8 +15,9 @@ class Secret:
     """Holds a text and shows it to nobody who does not ask for it by `reveal()`.
 
     Logs, tracebacks with local variables, f-strings, containers and receipts print `***`. It does not
-    pickle: what is pickled ends in queues, files and return values. Hand a worker the name of the place
-    the secret comes from, and read it there.
+    pickle: what is pickled ends in queues, files and return values. The one exception is a child process of
+    ours that is just being started: its arguments go through a pipe and nowhere else (`multiprocessing`
+    keeps its locks by the same rule). Give a pool its secrets by `initargs`, never by its tasks.
 
     Raises:
         ConfigError: the text is empty, which is never what was meant.
@@ -63,7 +65,9 @@ class Secret:
     def __deepcopy__(self, memo: object) -> Secret:
         return self
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Secret], tuple[str]]:
+        if _is_starting_a_child():
+            return Secret, (self._text,)
         raise TypeError(
             "A secret does not pickle: what is pickled is stored and sent. Read it where it is used."
         )
@@ -72,6 +76,12 @@ class Secret:
         raise TypeError(
             "A secret does not pickle: what is pickled is stored and sent. Read it where it is used."
         )
+
+
+def _is_starting_a_child() -> bool:
+    """Whether this thread is just starting a process; whoever does has loaded the module."""
+    context = sys.modules.get("multiprocessing.context")
+    return context is not None and context.get_spawning_popen() is not None
 
 
 def _bytes(text: str) -> bytes:

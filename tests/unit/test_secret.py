@@ -3,8 +3,10 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import multiprocessing
 import pickle
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from attrs import asdict, frozen
@@ -64,6 +66,29 @@ def test_a_traceback_with_local_variables_does_not_show_it() -> None:
 def test_it_does_not_pickle(protocol: int) -> None:
     with pytest.raises(TypeError, match="does not pickle"):
         pickle.dumps(Login("ada", Secret(TEXT)), protocol)
+
+
+def revealed_length(secrets: list[Secret]) -> int:
+    return sum(len(secret.reveal()) for secret in secrets)
+
+
+_given: list[Secret] = []
+
+
+def give(secret: Secret) -> None:
+    _given.append(secret)
+
+
+def length_of_given() -> int:
+    return revealed_length(_given)
+
+
+def test_a_child_gets_it_as_it_starts_and_at_no_other_time() -> None:
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=give, initargs=(Secret(TEXT),)) as pool:
+        assert pool.submit(length_of_given).result() == len(TEXT)
+        with pytest.raises(TypeError, match="does not pickle"):
+            pool.submit(revealed_length, [Secret(TEXT)]).result()
 
 
 def test_it_reveals_the_text_to_who_asks() -> None:

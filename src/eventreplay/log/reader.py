@@ -207,9 +207,22 @@ def read_ref(storage: Storage, ref: SegmentRef) -> pa.Table:
     return decode_segment(ref, data)
 
 
-def read_segment(url: str, ref: SegmentRef, s3: S3Settings | None = None) -> pa.Table:
-    """One verified segment of the log at `url`: all that a worker process needs to know."""
-    return read_ref(_opened(url, s3), ref)
+_reached: dict[str, S3Settings | None] = {}
+"""How a log on S3 is reached, by its URL; filled once, as a worker process starts."""
+
+
+def reach(url: str, s3: S3Settings | None) -> None:
+    """Tell a worker process how `read_segment` reaches the log at `url`.
+
+    Give it to the pool as its `initializer`: settings may hold secrets, which travel to a process that is
+    being started, and not with a task.
+    """
+    _reached[url] = s3
+
+
+def read_segment(url: str, ref: SegmentRef) -> pa.Table:
+    """One verified segment of the log at `url`, reached as `reach` said; else by boto3's own chain."""
+    return read_ref(_opened(url, _reached.get(url)), ref)
 
 
 @lru_cache(maxsize=2)

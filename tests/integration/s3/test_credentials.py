@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 from eventreplay.errors import ConfigError, LogError
 from eventreplay.log import Log
 from eventreplay.log.s3 import S3Settings, check_s3
+from eventreplay.replay import replay
+from eventreplay.secret import Secret
+from eventreplay.testing import MemorySink, MemoryWarehouse
+from tests.hex_codec import HexCodec
 from tests.integration.s3.bucket import Bucket, run
 
 MARKER = "MARKERhush0secret"
@@ -44,6 +49,34 @@ def test_a_profile_is_used_and_named(bucket: Bucket, monkeypatch: pytest.MonkeyP
     found = check_s3(url, settings)
     assert found[0].detail == "They come from shared-credentials-file."
     assert MARKER not in repr(found)
+
+
+def test_those_of_the_settings_are_used_by_this_process_and_by_workers(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refusals(bucket, monkeypatch)
+    # The chain would give others: these are refused wherever they are used.
+    profile(tmp_path, monkeypatch, "chain", "token-of-the-chain")
+    monkeypatch.setenv("AWS_PROFILE", "warehouse")
+    bucket.shim.refuse_token("token-of-the-chain")
+    settings = S3Settings(
+        endpoint=bucket.shim.endpoint,
+        access_key_id="MARKERkey",
+        secret_access_key=Secret(MARKER),
+        session_token=Secret(f"{MARKER}-token"),
+    )
+    url = f"s3://{bucket.name}/given"
+    log = Log.open(url, s3=settings)
+    run(log)
+    assert check_s3(url, settings)[0].detail == "They come from explicit."
+    # Workers have the environment in which the first of them was asked for, maybe by another test.
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    assert replay(log, MemorySink(MemoryWarehouse()), HexCodec(), workers=2).read == 5
+    assert not [call.fault for call in bucket.shim.calls if call.fault]
+    assert "MARKER" not in repr(settings)
+    bucket.shim.refuse_token(f"{MARKER}-token")
+    with pytest.raises(LogError, match="credentials have expired"):
+        log.partitions()
 
 
 def test_no_credentials_are_said_before_anything_is_asked(

@@ -9,7 +9,8 @@ import boto3
 import pytest
 from attrs import evolve
 
-from eventreplay.errors import SinkError
+from eventreplay.errors import ConfigError, SinkError
+from eventreplay.secret import Secret
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
 from eventreplay.testing import TickingClock
 from eventreplay.testing.examples import example_rows
@@ -47,6 +48,42 @@ def test_a_log_goes_through_the_bucket_and_nothing_is_left_in_it(
     assert keys(s3_bucket) == []
     assert [finding for finding in SnowflakeSink.check(external) if finding.required and not finding.ok] == []
     assert keys(s3_bucket) == []
+
+
+def test_keys_of_the_settings_put_the_files_there(
+    external: SnowflakeSettings, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = s3_server.environment()
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    settings = evolve(
+        external,
+        stage_endpoint=s3_server.endpoint,
+        stage_region="us-east-1",
+        stage_access_key_id=given["AWS_ACCESS_KEY_ID"],
+        stage_secret_access_key=Secret(given["AWS_SECRET_ACCESS_KEY"]),
+    )
+    assert load(small_log(tmp_path / "log"), settings).commits == 3
+    assert given["AWS_ACCESS_KEY_ID"] not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "given"),
+    [
+        ("stage_access_key_id", {"stage_access_key_id": "MARKER"}),
+        ("stage_access_key_id", {"stage_secret_access_key": Secret("MARKER")}),
+        ("stage_session_token", {"stage_session_token": Secret("MARKER")}),
+        ("stage_endpoint", {"stage_endpoint": "https://key:MARKER@host"}),
+    ],
+)
+def test_half_of_the_keys_is_refused(
+    settings: SnowflakeSettings, setting: str, given: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        evolve(settings, **given)
+    assert caught.value.fields["setting"] == setting
+    assert "MARKER" not in str(caught.value)
 
 
 def test_staged_files_have_names_of_ours_under_the_prefix(

@@ -9,6 +9,7 @@ import pytest
 
 from eventreplay.errors import ConfigError
 from eventreplay.log.s3 import S3Settings, s3_place
+from eventreplay.secret import Secret
 
 ROLE = "arn:aws:iam::123456789012:role/writer"
 
@@ -21,6 +22,10 @@ ROLE = "arn:aws:iam::123456789012:role/writer"
         ("endpoint", {"endpoint": "https://host?token=MARKER"}),
         ("endpoint", {"endpoint": "https://host:99999"}),
         ("endpoint", {"endpoint": "host:9000"}),
+        ("access_key_id", {"access_key_id": "MARKER"}),
+        ("access_key_id", {"secret_access_key": Secret("MARKER")}),
+        ("access_key_id", {"access_key_id": "MARKER/", "secret_access_key": Secret("MARKER")}),
+        ("session_token", {"session_token": Secret("MARKER")}),
         ("role_arn", {"role_arn": "MARKER"}),
         ("role_external_id", {"role_external_id": "MARKER"}),
         ("addressing", {"addressing": "host"}),
@@ -40,6 +45,11 @@ def test_what_cannot_be_meant_is_refused_by_name(setting: str, given: dict[str, 
     assert caught.value.fields["setting"] == setting
     assert setting in str(caught.value)
     assert "MARKER" not in str(caught.value)
+
+
+def test_credentials_do_not_print() -> None:
+    settings = S3Settings(access_key_id="MARKER", secret_access_key=Secret("MARKER"))
+    assert "MARKER" not in repr(settings)
 
 
 def test_what_is_meant_is_taken() -> None:

@@ -160,7 +160,7 @@ def _connect(bucket: str, settings: S3Settings) -> tuple[Any, str, str]:
             "A log on S3 needs boto3.", hint="Install it: pip install 'eventreplay[s3]'."
         ) from error
     try:
-        session = boto3.Session(profile_name=settings.profile)
+        session = boto3.Session(profile_name=settings.profile, **_given(settings))
         # boto3 knows AWS_DEFAULT_REGION; every other driver, AWS_REGION.
         region = settings.region or os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
         credentials: Any = session.get_credentials()
@@ -169,8 +169,8 @@ def _connect(bucket: str, settings: S3Settings) -> tuple[Any, str, str]:
         if credentials is None:
             raise ConfigError(
                 f"The bucket {bucket} cannot be opened: no credentials were found.",
-                hint="Set AWS_PROFILE or `profile`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this"
-                " machine a role.",
+                hint="Set AWS_PROFILE or `profile`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or settings"
+                " of these names), or give this machine a role.",
                 bucket=bucket,
             )
         session._session._credentials = credentials  # noqa: SLF001 - boto3 has no other way in
@@ -199,6 +199,19 @@ def _connect(bucket: str, settings: S3Settings) -> tuple[Any, str, str]:
             bucket=bucket,
         ) from None
     return client, str(credentials.method), region
+
+
+def _given(settings: S3Settings) -> dict[str, str]:
+    """Credentials of the settings, in boto3's words; none: its chain finds them."""
+    if settings.access_key_id is None or settings.secret_access_key is None:
+        return {}
+    given = {
+        "aws_access_key_id": settings.access_key_id,
+        "aws_secret_access_key": settings.secret_access_key.reveal(),
+    }
+    if settings.session_token is not None:
+        given["aws_session_token"] = settings.session_token.reveal()
+    return given
 
 
 def _role(session: Any, source: Any, settings: S3Settings, region: str) -> Any:

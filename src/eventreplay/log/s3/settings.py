@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from eventreplay.errors import ConfigError
+from eventreplay.secret import Secret
 
 Addressing = Literal["auto", "path", "virtual"]
 Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
@@ -17,18 +18,22 @@ Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 PART_BYTES_MIN = 5 * 1024 * 1024
 """S3's own bound for every part but the last."""
 
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}")
 
 
 @frozen(kw_only=True)
 class S3Settings:
-    """Where the store is, as whom it is asked, and how patiently. Secrets are no settings here.
+    """Where the store is, as whom it is asked, and how patiently.
 
-    Credentials come from boto3's chain: AWS_ACCESS_KEY_ID and its companions, `profile`, a web identity
-    token, or the role of this machine; with `role_arn`, that role is assumed with them. They are renewed
-    before they expire.
+    Credentials are those given here, or come from boto3's chain: AWS_ACCESS_KEY_ID and its companions,
+    `profile`, a web identity token, or the role of this machine; with `role_arn`, that role is assumed with
+    them. Those of the chain are renewed before they expire.
 
     Attributes:
+        access_key_id: whose key; with `secret_access_key`, used instead of the chain.
+        secret_access_key: the key itself.
+        session_token: of temporary keys; the run has to end before they expire.
         endpoint: the store's URL where it is not AWS; plain http only if it is written out here.
         region: the bucket's region; None: the profile's, or us-east-1.
         profile: a profile of ~/.aws/config.
@@ -56,6 +61,9 @@ class S3Settings:
         "ca_file": "AWS_CA_BUNDLE",
     }
 
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
     endpoint: str | None = None
     region: str | None = None
     profile: str | None = None
@@ -75,8 +83,19 @@ class S3Settings:
     part_bytes: int = 16 * 1024 * 1024
 
     def __attrs_post_init__(self) -> None:
+        self._see_credentials()
         self._see_place()
         self._see_bounds()
+
+    def _see_credentials(self) -> None:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            _refuse(
+                "access_key_id", "and secret_access_key go together", "Give both, or none for boto3's chain."
+            )
+        if self.access_key_id is not None and not _KEY_ID.fullmatch(self.access_key_id):
+            _refuse("access_key_id", "is no id of a key", "It has letters, digits and . _ - only.")
+        if self.session_token is not None and self.access_key_id is None:
+            _refuse("session_token", "has no keys beside it", "Give access_key_id and secret_access_key.")
 
     def _see_place(self) -> None:
         if self.endpoint is not None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
@@ -18,6 +18,7 @@ LoginMethod = Literal["key_pair", "oauth", "password"]
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9._=/-]*))?")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _QUERY_TAG_CHARACTERS_MAX = 2000
 _PORT_MAX = 65_535
 
@@ -47,6 +48,9 @@ class SnowflakeSettings:
         protocol: `https`; `http` is accepted for loopback addresses only.
         stage: `internal` (files go up by PUT) or `s3://bucket/prefix` (files go up through S3's API).
         stage_name: the stage in `raw_schema`; an external one must point to exactly `stage`.
+        stage_region, stage_endpoint: where an external stage's bucket is; None: as boto3 finds it.
+        stage_access_key_id, stage_secret_access_key, stage_session_token: whose keys put files there; None:
+            those that boto3's chain finds.
         storage_integration: used by `init` when it creates an external stage.
         create_tables: create what is missing when a sink opens; else only `init` creates.
         query_tag: tags every statement in the query history; never put a secret here.
@@ -95,6 +99,11 @@ class SnowflakeSettings:
     protocol: Literal["https", "http"] = "https"
     stage: str = "internal"
     stage_name: str = "EVENTREPLAY_STAGE"
+    stage_region: str | None = None
+    stage_endpoint: str | None = None
+    stage_access_key_id: str | None = field(default=None, repr=False)
+    stage_secret_access_key: Secret | None = None
+    stage_session_token: Secret | None = None
     storage_integration: str | None = None
     create_tables: bool = False
     query_tag: str = "eventreplay"
@@ -112,11 +121,11 @@ class SnowflakeSettings:
         self._check_account()
         self._check_login()
         self._check_names()
-        for field in fields(SnowflakeSettings):
-            value = getattr(self, field.name)
-            if field.name.endswith(("_s", "_min", "_max")) and value < 1:
+        for each in fields(SnowflakeSettings):
+            value = getattr(self, each.name)
+            if each.name.endswith(("_s", "_min", "_max")) and value < 1:
                 raise ConfigError(
-                    f"{field.name} is {value}.", hint=f"{field.name} is at least 1.", setting=field.name
+                    f"{each.name} is {value}.", hint=f"{each.name} is at least 1.", setting=each.name
                 )
         if self.stage != "internal" and _S3.fullmatch(self.stage) is None:
             raise ConfigError(
@@ -132,8 +141,30 @@ class SnowflakeSettings:
                 hint="Write it plainly, e.g. s3://bucket/eventreplay.",
                 setting="stage",
             )
+        self._check_stage_keys()
         if len(self.query_tag) > _QUERY_TAG_CHARACTERS_MAX:
             raise ConfigError("query_tag is too long.", hint="2000 characters at most.", setting="query_tag")
+
+    def _check_stage_keys(self) -> None:
+        if (self.stage_access_key_id is None) != (self.stage_secret_access_key is None):
+            raise ConfigError(
+                "stage_access_key_id and stage_secret_access_key go together.",
+                hint="Give both, or none for boto3's chain.",
+                setting="stage_access_key_id",
+            )
+        if self.stage_session_token is not None and self.stage_access_key_id is None:
+            raise ConfigError(
+                "stage_session_token has no keys beside it.",
+                hint="Give stage_access_key_id and stage_secret_access_key too.",
+                setting="stage_session_token",
+            )
+        endpoint = self.stage_endpoint
+        if endpoint is not None and _ENDPOINT.fullmatch(endpoint) is None:
+            raise ConfigError(
+                "stage_endpoint is no plain URL of http or https.",
+                hint="Write https://host:port alone; credentials never stand in it.",
+                setting="stage_endpoint",
+            )
 
     def _check_account(self) -> None:
         if _ACCOUNT.fullmatch(self.account) is None:

@@ -101,9 +101,10 @@ class InternalStage:
 
 
 class ExternalStage:
-    """A bucket of ours; files go up through S3's API with boto3's chain of credentials."""
+    """A bucket of ours; files go up through S3's API, by the keys given or boto3's chain of credentials."""
 
     def __init__(self, settings: SnowflakeSettings) -> None:
+        self._settings = settings
         self._bucket, self._prefix = settings.bucket_and_prefix
         self._client: Any = None
 
@@ -155,10 +156,23 @@ class ExternalStage:
             ) from None
         try:
             if self._client is None:
-                self._client = boto3.client("s3")
+                self._client = boto3.client("s3", **_given(self._settings))
             return call(self._client)
         except (BotoCoreError, ClientError, S3UploadFailedError) as error:
             raise _store_error(error, right, self._bucket, self._prefix) from None
+
+
+def _given(settings: SnowflakeSettings) -> dict[str, str]:
+    """What the settings say of the bucket, in boto3's words."""
+    keys, token = settings.stage_secret_access_key, settings.stage_session_token
+    given = {
+        "region_name": settings.stage_region,
+        "endpoint_url": settings.stage_endpoint,
+        "aws_access_key_id": settings.stage_access_key_id,
+        "aws_secret_access_key": None if keys is None else keys.reveal(),
+        "aws_session_token": None if token is None else token.reveal(),
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _store_error(error: BaseException, right: str, bucket: str, prefix: str) -> SinkError:
