@@ -30,9 +30,11 @@ from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
     QUARANTINE_COLUMNS,
+    RAW,
     connect,
     create_tables,
     driver_errors,
+    schema_name,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class DuckDBSink:
         memory_mb_max: DuckDB's own memory limit, for the whole database instance in this process.
         threads: DuckDB's worker threads; one is enough to insert, queries gain from more.
         wal_mb_max: size of the write-ahead log at which a commit also rewrites the file's table data.
+        raw_schema: schema of the tables EVENTS, QUARANTINE and CHECKPOINTS; another one than RAW holds a
+            second generation beside it.
 
     Raises:
         SinkUnavailableError: another process has the file open.
@@ -71,12 +75,14 @@ class DuckDBSink:
         memory_mb_max: int = 256,
         threads: int | None = None,
         wal_mb_max: int = 256,
+        raw_schema: str = RAW,
     ) -> None:
         bounds = {"memory_mb_max": memory_mb_max, "threads": 1 if threads is None else threads}
         for name, value in {**bounds, "wal_mb_max": wal_mb_max}.items():
             if value < 1:
                 raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
         self._clock = clock
+        self._schema = schema_name(raw_schema)
         self._replay_id: str | None = None
         self._moment: datetime | None = None
         self._connection: duckdb.DuckDBPyConnection | None = connect(path)
@@ -86,7 +92,7 @@ class DuckDBSink:
                 self._open().execute(f"SET checkpoint_threshold = '{wal_mb_max}MiB'")
                 if threads is not None:
                     self._open().execute(f"SET threads = {threads}")
-            create_tables(self._open())
+            create_tables(self._open(), self._schema)
         except BaseException:
             self.close()
             raise
@@ -101,7 +107,7 @@ class DuckDBSink:
             raise SinkError("A replay id is empty or contains NUL.", hint="Give the replay a readable name.")
         self._rollback()
         self._replay_id = replay_id
-        with driver_errors("Reading RAW.CHECKPOINTS"):
+        with driver_errors(f"Reading {self._schema}.CHECKPOINTS"):
             return self._stored(replay_id)
 
     def write(self, rows: pa.RecordBatch) -> None:
@@ -229,12 +235,12 @@ class DuckDBSink:
             ],
             names=rows.schema.names,
         )
-        with driver_errors(f"Writing RAW.{table}"):
+        with driver_errors(f"Writing {self._schema}.{table}"):
             moment = self._ensure_transaction()
             self._open().register(_VIEW, data)
             try:
                 self._open().execute(
-                    f'INSERT INTO RAW.{table} ({names}, "{moment_column}")'
+                    f'INSERT INTO {self._schema}.{table} ({names}, "{moment_column}")'
                     f" SELECT {names}, ?::TIMESTAMP FROM {_VIEW}",
                     [moment],
                 )
@@ -244,7 +250,7 @@ class DuckDBSink:
     def _stored(self, replay_id: str) -> Checkpoint | None:
         row = (
             self._open()
-            .execute(f"SELECT {_CHECKPOINT} FROM RAW.CHECKPOINTS WHERE replay_id = ?", [replay_id])
+            .execute(f"SELECT {_CHECKPOINT} FROM {self._schema}.CHECKPOINTS WHERE replay_id = ?", [replay_id])
             .fetchone()
         )
         if row is None:
@@ -266,10 +272,10 @@ class DuckDBSink:
         ]
         if is_new:
             columns = f"{_CHECKPOINT}, updated_at, replay_id"
-            statement = f"INSERT INTO RAW.CHECKPOINTS ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            statement = f"INSERT INTO {self._schema}.CHECKPOINTS ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         else:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
-            statement = f"UPDATE RAW.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
+            statement = f"UPDATE {self._schema}.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
         self._open().execute(statement, values)
 
 

@@ -6,6 +6,7 @@ naive and mean UTC, so that no session's time zone can move a day. STAGING and M
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ CHECKPOINT_COLUMNS = {
     "fingerprint": "VARCHAR",
     "updated_at": "TIMESTAMP",
 }
+RAW = "RAW"
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _MAGIC = b"DUCK"
 _MAGIC_OFFSET_BYTES = 8
 _TYPES = (
@@ -148,19 +151,34 @@ def driver_errors(what: str) -> Iterator[None]:
         raise SinkError(f"{what}: DuckDB refused.", hint="See the cause above.") from error
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing of RAW in one transaction, and check what is there.
+def schema_name(text: str) -> str:
+    """A plain name of a schema, as it may stand in a statement.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if _SCHEMA.fullmatch(text) is None:
+        raise ConfigError(
+            f"raw_schema {text[:80]!r} is no plain name.",
+            hint="Letters, digits and _, not beginning with a digit, at most 63, e.g. RAW or RAW_NEXT.",
+            setting="raw_schema",
+        )
+    return text
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, schema: str = RAW) -> None:
+    """Create what is missing of `schema` in one transaction, and check what is there.
 
     Raises:
         SinkError: a table exists with other columns than ours.
     """
-    with driver_errors("Creating the RAW tables"):
+    with driver_errors(f"Creating the tables of {schema}"):
         connection.execute("BEGIN")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS RAW")
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table, columns in TABLES.items():
-            connection.execute(f"CREATE TABLE IF NOT EXISTS RAW.{table} ({_definition(table, columns)})")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{table} ({_definition(table, columns)})")
         connection.execute("COMMIT")
-    check_tables(connection)
+    check_tables(connection, schema)
 
 
 def _definition(table: str, columns: dict[str, str]) -> str:
@@ -174,15 +192,15 @@ def _definition(table: str, columns: dict[str, str]) -> str:
     return ", ".join(parts)
 
 
-def check_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise `SinkError` unless RAW has exactly our tables' columns and the checkpoints' key."""
+def check_tables(connection: duckdb.DuckDBPyConnection, schema: str = RAW) -> None:
+    """Raise `SinkError` unless `schema` has exactly our tables' columns and the checkpoints' key."""
     for table, columns in TABLES.items():
-        with driver_errors("Reading the layout of RAW"):
+        with driver_errors(f"Reading the layout of {schema}"):
             found = dict(
                 connection.execute(
                     "SELECT lower(column_name), data_type FROM duckdb_columns() WHERE database_name ="
-                    " current_database() AND lower(schema_name) = 'raw' AND upper(table_name) = ?",
-                    [table],
+                    " current_database() AND lower(schema_name) = lower(?) AND upper(table_name) = ?",
+                    [schema, table],
                 ).fetchall()
             )
         if found != columns:
@@ -190,22 +208,23 @@ def check_tables(connection: duckdb.DuckDBPyConnection) -> None:
                 name for name in found.keys() | columns.keys() if found.get(name) != columns.get(name)
             )
             raise SinkError(
-                f"RAW.{table} has another layout than eventreplay's (columns {', '.join(wrong)}).",
+                f"{schema}.{table} has another layout than eventreplay's (columns {', '.join(wrong)}).",
                 hint="It was made by something else or by another version: move it away or use another file.",
-                table=f"RAW.{table}",
+                table=f"{schema}.{table}",
                 columns=wrong,
             )
-    with driver_errors("Reading the layout of RAW"):
+    with driver_errors(f"Reading the layout of {schema}"):
         keys = connection.execute(
             "SELECT count(*) FROM duckdb_constraints() WHERE database_name = current_database() AND"
-            " lower(schema_name) = 'raw' AND upper(table_name) = 'CHECKPOINTS' AND"
-            " constraint_type = 'PRIMARY KEY'"
+            " lower(schema_name) = lower(?) AND upper(table_name) = 'CHECKPOINTS' AND"
+            " constraint_type = 'PRIMARY KEY'",
+            [schema],
         ).fetchall()
     if keys != [(1,)]:
         raise SinkError(
-            "RAW.CHECKPOINTS has no primary key, so two writers could not be told apart.",
+            f"{schema}.CHECKPOINTS has no primary key, so two writers could not be told apart.",
             hint="Let eventreplay create the table.",
-            table="RAW.CHECKPOINTS",
+            table=f"{schema}.CHECKPOINTS",
         )
 
 

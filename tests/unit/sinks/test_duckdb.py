@@ -347,3 +347,29 @@ def test_what_the_command_line_reads(sink: DuckDBSink, path: Path) -> None:
     ]
     assert "payload" not in {name for name in dir(page[0]) if not name.startswith("_")}
     connection.close()
+
+
+def test_a_second_generation_stands_beside_the_first_and_shares_nothing(path: Path) -> None:
+    with DuckDBSink(path, clock=TickingClock()) as live:
+        live.begin("r")
+        live.write(example_rows(range(3)))
+        live.commit(checkpoint_at(2), expected=None)
+    with DuckDBSink(path, clock=TickingClock(), raw_schema="raw_next") as beside:
+        assert beside.begin("r") is None, "the other generation's checkpoint is not this one's"
+        beside.write(example_rows(range(5)))
+        beside.commit(checkpoint_at(4), expected=None)
+        assert beside.begin("r") == checkpoint_at(4)
+    with DuckDBSink(path, clock=TickingClock()) as live:
+        assert live.begin("r") == checkpoint_at(2)
+    connection = connect(path)
+    assert [
+        connection.execute(f"SELECT count(*) FROM {name}.EVENTS").fetchone() for name in ("RAW", "RAW_NEXT")
+    ] == [(3,), (5,)]
+    connection.close()
+
+
+@pytest.mark.parametrize("name", ["", "1RAW", "RAW; DROP TABLE x", 'R"W', "R" * 64, "RAW\n"])
+def test_a_schema_is_a_plain_name(path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="raw_schema"):
+        DuckDBSink(path, clock=TickingClock(), raw_schema=name)
+    assert not path.exists()
