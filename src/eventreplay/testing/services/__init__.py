@@ -7,6 +7,8 @@ be had is an error that says what was tried and what to install; nothing is ever
 
 from __future__ import annotations
 
+from eventreplay.testing.services.airflow import AirflowServer
+from eventreplay.testing.services.airflow_api import AirflowError, Run, RunState, TaskState
 from eventreplay.testing.services.ceph import CephServer
 from eventreplay.testing.services.errors import (
     NotOursError,
@@ -20,13 +22,18 @@ from eventreplay.testing.services.s3 import S3Server
 from eventreplay.testing.services.standin import StandInServer
 
 __all__ = [
+    "AirflowError",
+    "AirflowServer",
     "CephServer",
     "NotOursError",
     "PostgresServer",
     "RabbitServer",
+    "Run",
+    "RunState",
     "S3Server",
     "ServiceError",
     "ServiceMissingError",
     "ServiceNotReadyError",
     "StandInServer",
+    "TaskState",
 ]
