@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from eventreplay import bounds
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
 
@@ -18,6 +19,8 @@ Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 PART_BYTES_MIN = 5 * 1024 * 1024
 """S3's own bound for every part but the last."""
 
+_DAY_S = 86_400
+_ATTEMPTS_MAX = 100  # nobody waits longer
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}")
 
@@ -113,14 +116,11 @@ class S3Settings:
 
     def _see_bounds(self) -> None:
         for name in ("connect_timeout_s", "request_timeout_s", "retry_time_s", "wait_min_s", "wait_max_s"):
-            if not 0 < getattr(self, name) <= 86_400:  # noqa: PLR2004 - a day
-                _refuse(name, "is out of bounds", "Give seconds, above 0 and at most a day.")
-        if not 1 <= self.attempts_max <= 100:  # noqa: PLR2004 - nobody waits longer
-            _refuse("attempts_max", "is out of bounds", "Give 1 to 100.")
-        if self.part_bytes < PART_BYTES_MIN:
-            _refuse("part_bytes", "is too small", f"S3 takes parts of {PART_BYTES_MIN} bytes or more.")
-        if self.multipart_bytes_min is not None and self.multipart_bytes_min < PART_BYTES_MIN:
-            _refuse("multipart_bytes_min", "is too small", f"Give {PART_BYTES_MIN} bytes or more.")
+            bounds.number(self, name, 0, _DAY_S, above=True)
+        bounds.whole(self, "attempts_max", 1, _ATTEMPTS_MAX)
+        bounds.whole(self, "part_bytes", PART_BYTES_MIN)
+        if self.multipart_bytes_min is not None:
+            bounds.whole(self, "multipart_bytes_min", PART_BYTES_MIN)
 
 
 def _see_endpoint(endpoint: str) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from attrs import field, fields, frozen
 
+from eventreplay import bounds
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
 from eventreplay.sinks.snowflake.names import identifier, plain_identifier
@@ -20,7 +21,6 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9._=/-]*))?")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _QUERY_TAG_CHARACTERS_MAX = 2000
-_PORT_MAX = 65_535
 
 
 @frozen(kw_only=True)
@@ -122,11 +122,8 @@ class SnowflakeSettings:
         self._check_login()
         self._check_names()
         for each in fields(SnowflakeSettings):
-            value = getattr(self, each.name)
-            if each.name.endswith(("_s", "_min", "_max")) and value < 1:
-                raise ConfigError(
-                    f"{each.name} is {value}.", hint=f"{each.name} is at least 1.", setting=each.name
-                )
+            if each.name.endswith(("_s", "_min", "_max")):
+                bounds.whole(self, each.name, 1)
         if self.stage != "internal" and _S3.fullmatch(self.stage) is None:
             raise ConfigError(
                 "The stage is neither `internal` nor an address such as s3://bucket/prefix.",
@@ -179,8 +176,7 @@ class SnowflakeSettings:
             raise ConfigError(
                 "The host is malformed.", hint="A name or an address, without a scheme.", setting="host"
             )
-        if self.port is not None and not 1 <= self.port <= _PORT_MAX:
-            raise ConfigError(f"port is {self.port}.", hint="1 to 65535.", setting="port")
+        bounds.port(self)
         if self.protocol == "http" and not _is_loopback(self.host):
             raise ConfigError(
                 "protocol http would send the login unencrypted.",

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from attrs import field, fields, frozen
 
+from eventreplay import bounds
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
 from eventreplay.sources.postgres.positions import parse_positions
@@ -22,7 +23,6 @@ COLUMNS = (
 )  # fmt: skip
 CONSTANT_COLUMNS = ("event_type", "stream_id", "source", "content_type")
 _PART = re.compile(r'"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*')
-_PORT_MAX = 65_535
 
 
 @frozen
@@ -122,8 +122,7 @@ class PostgresSettings:
             raise ConfigError(
                 "No PostgreSQL server is named.", hint="Give url, or host and database.", setting="host"
             )
-        if self.port is not None and not 0 < self.port <= _PORT_MAX:
-            raise ConfigError(f"port is {self.port}.", hint="A port is 1 to 65535.", setting="port")
+        bounds.port(self)
 
     def _check_columns(self) -> None:
         _check_choices("columns", tuple(self.columns), COLUMNS)
@@ -144,13 +143,8 @@ class PostgresSettings:
     def _check_bounds(self) -> None:
         at_least_one = {"readers", "range_ids", "batch_bytes", "batch_rows_max", "connect_timeout_s"}
         for each in fields(PostgresSettings):
-            value = getattr(self, each.name)
-            least = 1 if each.name in at_least_one else 0
-            bounded = each.name.endswith(("_s", "_ids", "_bytes", "_max")) or each.name == "readers"
-            if bounded and not value >= least:
-                raise ConfigError(
-                    f"{each.name} is {value}.", hint=f"{each.name} is at least {least}.", setting=each.name
-                )
+            if each.name.endswith(("_s", "_ids", "_bytes", "_max")) or each.name == "readers":
+                bounds.number(self, each.name, 1 if each.name in at_least_one else 0)
 
 
 def parse_table(text: str) -> TableName:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
+from eventreplay import bounds
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
 
@@ -37,7 +38,6 @@ PROPERTIES = (
 """Properties of a message that a column may come from; the last two are of its delivery."""
 
 _WHOLE: Mapping[str, tuple[int, int]] = {
-    "port": (1, 65_535),
     "prefetch": (1, 65_535),
     "delivery_rows_max": (1, 65_535),
     "buffer_bytes_max": (_MIB, 1024 * _MIB),
@@ -45,6 +45,7 @@ _WHOLE: Mapping[str, tuple[int, int]] = {
     "heartbeat_s": (1, 3600),
     "attempts_max": (1, 1000),
 }
+_HOUR_S = 3600
 _SECONDS = ("linger_s", "connect_timeout_s", "wait_max_s")
 _COLUMNS = ("event_id_from", "event_type_from", "stream_id_from", "source_from")
 _MOMENTS = ("occurred_at_from", "recorded_at_from")
@@ -173,16 +174,12 @@ class RabbitSettings:
 
 
 def _check_numbers(settings: RabbitSettings) -> None:
+    bounds.port(settings)
     for name, (least, most) in _WHOLE.items():
-        value = getattr(settings, name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (value is None and name == "port") and not (whole and least <= value <= most):
-            raise _wrong(name, f"It is a whole number from {least} to {most}.")
+        bounds.whole(settings, name, least, most)
     for name in _SECONDS:
-        if not 0 <= getattr(settings, name) <= 3600:  # noqa: PLR2004 - an hour
-            raise _wrong(name, "It is a number of seconds, 0 to 3600.")
-    if settings.delivery_limit < 1:
-        raise _wrong("delivery_limit", "It is at least 1.")
+        bounds.number(settings, name, 0, _HOUR_S)
+    bounds.whole(settings, "delivery_limit", 1)
 
 
 def _check_texts(settings: RabbitSettings) -> None:
