@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from typer.exceptions import TyperException
 
 from eventreplay.cli.screen import print_json, tell, visible
 from eventreplay.errors import EventReplayError
+from eventreplay.redaction import redacted
 
 DEBUG_VARIABLE = "EVENTREPLAY_DEBUG"
 USAGE = 2
@@ -20,24 +20,10 @@ INTERRUPTED = 130
 EXTRA_OF = {"duckdb": "duckdb", "jinja2": "demo", "markupsafe": "demo", "vl_convert": "demo", "dbt": "demo"}
 """Modules that an extra brings, where a command imports them itself; plugins' own are the registry's."""
 
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
-_NAMED_SECRET = re.compile(
-    r"(?i)\b(\w*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|passphrase)\w*)(\s*[=:]\s*)"
-    r"(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
-)
-
 
 def is_debug() -> bool:
     """Whether errors are to be raised with their tracebacks."""
     return os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
-
-
-def redacted(text: str) -> str:
-    """`text` without passwords in URLs and without values of names that speak of secrets.
-
-    A second line of defence: the library's own messages hold none, but a driver's may pass through.
-    """
-    return _NAMED_SECRET.sub(r"\1\2***", _USERINFO.sub("***@", text))
 
 
 def explain(error: BaseException, *, as_json: bool) -> int:

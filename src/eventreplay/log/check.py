@@ -23,6 +23,8 @@ from eventreplay.log.commit import Claim, Commit, SegmentRef, parse_slot
 from eventreplay.log.gaps import is_ledger_key
 from eventreplay.log.gc import all_partitions, unreferenced
 from eventreplay.log.reader import chain_fault
+from eventreplay.log.receipts import FOLDER as RECEIPTS
+from eventreplay.log.receipts import ReceiptBook, is_receipt_key
 from eventreplay.log.segment import decode_segment, positions
 from eventreplay.log.storage import Storage
 
@@ -92,6 +94,7 @@ def check_log(storage: Storage, progress: Callable[[CheckProgress], None] | None
     check.format(begun=bool(partitions))
     for partition in partitions:
         check.partition(partition)
+    check.receipts()
     check.strangers(partitions)
     return CheckReport(
         findings=tuple(check.findings),
@@ -150,9 +153,14 @@ class _Check:
             )
         self._unnamed(partition, whole=len(self.findings) == before)
 
+    def receipts(self) -> None:
+        for key, kind, detail in ReceiptBook(self._storage).faults():
+            self._find(key, kind, detail)
+
     def strangers(self, partitions: list[str]) -> None:
         known_partitions = frozenset(partitions)
-        prefixes = ("", *(prefix for partition in partitions for prefix in layout.folders(partition)))
+        folders = (prefix for partition in partitions for prefix in layout.folders(partition))
+        prefixes = ("", f"{RECEIPTS}/", *folders)
         for key in (key for prefix in prefixes for key in self._storage.stale(prefix)):
             self._note(
                 key, "staging", "a half-written object of a dead writer", "`eventreplay log gc` removes it."
@@ -165,7 +173,7 @@ class _Check:
                 known = layout.commit_number(name) is not None
             elif kind in {layout.EVENTS, layout.QUARANTINE} and layout.partition_of(inner) is not None:
                 known = layout.is_segment_key(name)
-            elif is_ledger_key(key):
+            elif is_ledger_key(key) or is_receipt_key(key):
                 known = True
             if not known:
                 self._note(key, "foreign", "it is no part of a log", "Keep other files elsewhere.")

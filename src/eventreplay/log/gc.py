@@ -16,6 +16,7 @@ from attrs import frozen
 from eventreplay.log import layout
 from eventreplay.log.commit import SegmentRef
 from eventreplay.log.reader import PartitionReader
+from eventreplay.log.receipts import FOLDER as RECEIPTS
 from eventreplay.log.storage import Storage
 
 
@@ -45,7 +46,7 @@ def collect_garbage(storage: Storage, *, dry_run: bool) -> GcReport:
     """
     orphans: list[str] = []
     ahead: list[str] = []
-    staging = storage.stale("")
+    staging = [key for folder in ("", f"{RECEIPTS}/") for key in storage.stale(folder)]
     for partition in all_partitions(storage):
         dead, alive = _orphans_of(storage, partition)
         orphans += dead

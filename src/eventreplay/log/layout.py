@@ -5,6 +5,7 @@
     quarantine/log_partition=<p>/segment-...parquet
     commits/<p>/<number, 20 digits>.json
     gaps/<p>/<number, 20 digits>.json
+    receipts/<number, 20 digits>.json
 
 The `name=value` folders are what Snowflake, Spark, DuckDB and Athena read as a partition column. A name
 from a commit is checked against these forms before it is used: a commit is a file somebody may have

@@ -16,6 +16,7 @@ from eventreplay.log.commit import SegmentRef
 from eventreplay.log.gaps import GapLedger
 from eventreplay.log.gc import GcReport, collect_garbage
 from eventreplay.log.reader import PartitionReader, read_ref
+from eventreplay.log.receipts import ReceiptBook
 from eventreplay.log.s3 import S3Settings
 from eventreplay.log.storage import Storage, open_storage
 from eventreplay.log.writer import SEGMENT_BYTES_MAX, PartitionWriter
@@ -29,8 +30,8 @@ class Log:
     """The immutable log under one URL. Cheap to open; nothing is made before something is written.
 
     Attributes:
-        url: where it is; hand it with `s3` and a `SegmentRef` to `read_segment` in another process.
-        s3: how a log on S3 is reached; holds no secret.
+        url: where it is; another process reads a `SegmentRef` of it by `reach` and `read_segment`.
+        s3: how a log on S3 is reached; what is secret in it does not print.
     """
 
     def __init__(
@@ -88,6 +89,10 @@ class Log:
     def gaps(self, partition: str) -> GapLedger:
         """What is known of a partition's holes: positions of its source that will never hold an event."""
         return GapLedger(self._storage, partition)
+
+    def receipts(self) -> ReceiptBook:
+        """What the runs over this log say they did; `eventreplay.receipts` reads and writes it."""
+        return ReceiptBook(self._storage)
 
     def writer(
         self,

@@ -10,13 +10,13 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from eventreplay.cli.failures import redacted
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.examinations import Examination, examinations, told
 from eventreplay.cli.progress import duration_text
 from eventreplay.cli.screen import print_json, print_line, print_table
 from eventreplay.errors import EventReplayError
 from eventreplay.finding import Finding
+from eventreplay.redaction import redacted
 
 WITHIN_S = 30.0
 FAILED = 1
