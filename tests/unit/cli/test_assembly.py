@@ -9,7 +9,8 @@ import pytest
 from attrs import frozen
 
 from eventreplay import registry
-from eventreplay.cli.jobs import assembly, decoding
+from eventreplay.assembly import codec_of, place_of
+from eventreplay.cli.jobs import assembly
 from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 
@@ -83,7 +84,7 @@ def test_a_path_wins_over_the_name_of_a_source(folder: Path, monkeypatch: pytest
     ],
 )
 def test_places_of_sinks(url: str, place: str) -> None:
-    assert assembly.place_of(url) == place
+    assert place_of(url) == place
 
 
 def test_schemas_are_not_guessed_among_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +94,9 @@ def test_schemas_are_not_guessed_among_several(monkeypatch: pytest.MonkeyPatch) 
     ]
     monkeypatch.setattr(registry, "plugins", lambda **_: several)
     with pytest.raises(ConfigError, match="--schemas: a, b"):
-        decoding.codec_of(None, Settings())
+        codec_of(None, Settings())
 
 
 def test_limits_of_the_settings_reach_the_codec() -> None:
-    few = decoding.codec_of("sportscards", Settings(decode_elements_max=7))
-    assert few.fingerprint != decoding.codec_of("sportscards", Settings()).fingerprint
+    few = codec_of("sportscards", Settings(decode_elements_max=7))
+    assert few.fingerprint != codec_of("sportscards", Settings()).fingerprint

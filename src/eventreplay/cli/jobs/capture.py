@@ -9,8 +9,8 @@ from typing import Any, cast
 from attrs import asdict, frozen
 
 from eventreplay.admission import AdmissionLimits
+from eventreplay.assembly import Maker
 from eventreplay.capture import CaptureOptions, CaptureReceipt
-from eventreplay.cli.failures import redacted
 from eventreplay.cli.jobs import assembly, journal, queue
 from eventreplay.cli.jobs.totals import Totals, over_partitions
 from eventreplay.cli.progress import progress
@@ -20,6 +20,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.queue_capture import QueueOptions
+from eventreplay.redaction import redacted
 
 LIVE = "live"
 """Partitions of a queue that was given none: live-0, live-1, ..."""
@@ -104,7 +105,7 @@ def _partitions(request: CaptureRequest, settings: Settings) -> list[str]:
     return [f"{base}-{number}" for number in range(request.consumers or 1)]
 
 
-def _rounds(request: CaptureRequest, settings: Settings, maker: assembly.Maker) -> journal.Rounds:
+def _rounds(request: CaptureRequest, settings: Settings, maker: Maker) -> journal.Rounds:
     options = CaptureOptions(
         segment_positions=settings.segment_positions,
         segment_bytes_max=settings.segment_bytes_max,
@@ -120,7 +121,7 @@ def _rounds(request: CaptureRequest, settings: Settings, maker: assembly.Maker) 
     )
 
 
-def _consumers(request: CaptureRequest, settings: Settings, maker: assembly.Maker) -> queue.Consumers:
+def _consumers(request: CaptureRequest, settings: Settings, maker: Maker) -> queue.Consumers:
     usual = QueueOptions()
     # Told when to end, it does not end because it is quiet.
     bounded = request.for_s is not None or request.follow

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from eventreplay.cli.jobs import assembly, decoding
+from eventreplay.assembly import codec_of
+from eventreplay.cli.jobs import assembly
 from eventreplay.cli.screen import plain, print_json, print_line, visible
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec
@@ -36,7 +37,7 @@ def run(
             hint=f"It has: {', '.join(log.partitions()) or 'none yet'}.",
             partition=partition,
         )
-    codec = decoding.codec_of(schemas, assembly.settings_of(config))
+    codec = codec_of(schemas, assembly.settings_of(config))
     events = [_facts(row, decoded) for row, decoded in _rows(log, partition, offset, limit, codec)]
     if as_json:
         print_json({"log": log.url, "partition": partition, "events": events})

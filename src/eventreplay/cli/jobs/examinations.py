@@ -14,6 +14,7 @@ from typing import Any
 from attrs import field, frozen
 
 from eventreplay import registry
+from eventreplay.assembly import place_of
 from eventreplay.cli.jobs import assembly, folder_check
 from eventreplay.config import Settings, gather, has_settings, is_configured
 from eventreplay.errors import ConfigError, EventReplayError
@@ -65,7 +66,7 @@ def examinations(ends: list[str], settings: Settings, config: Path | None) -> It
         return
     yield _log(settings, config)
     sink_name = settings.sink_url.partition("://")[0]
-    yield _end("sink", sink_name, assembly.place_of(settings.sink_url), config)
+    yield _end("sink", sink_name, place_of(settings.sink_url), config)
     for kind, name in sorted(known):
         if (kind, name) != ("sink", sink_name) and _is_configured(kind, name, config):
             yield _end(kind, name, None, config)
@@ -84,7 +85,7 @@ def _named(end: str, known: set[tuple[str, str]], settings: Settings, config: Pa
     if end == LOG:
         return _log(settings, config)
     name = re.split(r"[:/]", end, maxsplit=1)[0]
-    place = assembly.place_of(end) if "://" in end else end.partition(":")[2]
+    place = place_of(end) if "://" in end else end.partition(":")[2]
     for kind in ("source", "sink"):
         if (kind, name) in known:
             return _end(kind, name, place, config)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
+from eventreplay.assembly import codec_of
 from eventreplay.cli.failures import warn_of_retry
-from eventreplay.cli.jobs import assembly, decoding
+from eventreplay.cli.jobs import assembly
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
 from eventreplay.config import Settings
@@ -56,7 +57,7 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
 
 def _once(request: ReplayRequest, settings: Settings) -> ReplayReceipt:
     log = assembly.existing_log(settings.log_url, request.config)
-    codec = decoding.codec_of(request.schemas, settings)
+    codec = codec_of(request.schemas, settings)
     sink = assembly.sink_of(
         settings, lambda: datetime.now(UTC), config=request.config, options=request.options
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from eventreplay.assembly import place_of, sink_target
 from eventreplay.cli.jobs import assembly, quarantine
 from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
 from eventreplay.config import has_settings, plugin_settings
@@ -99,8 +100,8 @@ def _warehouse(sink_url: str, config: Path | None) -> Standing:
         ConfigError: this kind of sink cannot tell.
     """
     if sink_url.startswith(f"{assembly.DUCKDB}://"):
-        return _in_file(Path(assembly.place_of(sink_url)))
-    name, target, place = assembly.sink_target(sink_url)
+        return _in_file(Path(place_of(sink_url)))
+    name, target, place = sink_target(sink_url)
     settings_class = has_settings(target)
     tell = getattr(target, "standing", None)
     if settings_class is None or tell is None:
