@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,24 @@ from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, PluginOptions, W
 
 _JOURNALS = "Sources that are read by position"
 _QUEUES = "Queues"
+
+
+def _journal(name: str, **more: Any) -> Any:
+    """An option of sources that are read by position."""
+    return typer.Option(name, show_default=False, rich_help_panel=_JOURNALS, **more)
+
+
+def _queue(name: str, **more: Any) -> Any:
+    """An option of queues."""
+    return typer.Option(name, show_default=False, rich_help_panel=_QUEUES, **more)
+
+
+def _duration(name: str, text: str, panel: str | None = _QUEUES) -> Any:
+    """An option that takes a duration."""
+    return typer.Option(
+        name, metavar="DURATION", parser=seconds, help=text, show_default=False, rich_help_panel=panel
+    )
+
 
 _Source = Annotated[
     str,
@@ -24,24 +42,17 @@ _Partition = Annotated[
 ]
 _First = Annotated[
     int | None,
-    typer.Option(
+    _journal(
         "--from",
         min=0,
         metavar="POSITION",
         help="First position to take, where nothing before it was captured; default: the beginning.",
-        show_default=False,
-        rich_help_panel=_JOURNALS,
     ),
 ]
 _Upto = Annotated[
     int | None,
-    typer.Option(
-        "--upto",
-        min=0,
-        metavar="POSITION",
-        help="Last position to take; default: the source's safe head.",
-        show_default=False,
-        rich_help_panel=_JOURNALS,
+    _journal(
+        "--upto", min=0, metavar="POSITION", help="Last position to take; default: the source's safe head."
     ),
 ]
 _Follow = Annotated[
@@ -51,56 +62,23 @@ _Follow = Annotated[
     ),
 ]
 _For = Annotated[
-    float | None,
-    typer.Option(
-        "--for",
-        metavar="DURATION",
-        parser=seconds,
-        help="End after so long, at a commit: 500ms, 30s, 10m, 2h.",
-        show_default=False,
-    ),
+    float | None, _duration("--for", "End after so long, at a commit: 500ms, 30s, 10m, 2h.", panel=None)
 ]
 _UntilIdle = Annotated[
     float | None,
-    typer.Option(
-        "--until-idle",
-        metavar="DURATION",
-        parser=seconds,
-        help="End when nothing came for so long; default: 2s, unless --for or --follow is given.",
-        show_default=False,
-        rich_help_panel=_QUEUES,
+    _duration(
+        "--until-idle", "End when nothing came for so long; default: 2s, unless --for or --follow is given."
     ),
 ]
-_Age = Annotated[
-    float | None,
-    typer.Option(
-        "--age",
-        metavar="DURATION",
-        parser=seconds,
-        help="Commit what has been held for so long; default: 5s.",
-        show_default=False,
-        rich_help_panel=_QUEUES,
-    ),
-]
-_Rows = Annotated[
-    int | None,
-    typer.Option(
-        "--rows",
-        min=1,
-        help="Commit after so many events; default: 65536.",
-        show_default=False,
-        rich_help_panel=_QUEUES,
-    ),
-]
+_Age = Annotated[float | None, _duration("--age", "Commit what has been held for so long; default: 5s.")]
+_Rows = Annotated[int | None, _queue("--rows", min=1, help="Commit after so many events; default: 65536.")]
 _Consumers = Annotated[
     int | None,
-    typer.Option(
+    _queue(
         "--consumers",
         min=1,
         max=64,
         help="So many connections, into the partitions NAME-0, NAME-1, ...; default: one.",
-        show_default=False,
-        rich_help_panel=_QUEUES,
     ),
 ]
 
