@@ -18,7 +18,7 @@ from eventreplay.cutting import Piece, cut
 from eventreplay.errors import ConfigError, EpochError, LateEventError, LogError
 from eventreplay.event import Checkpoint, Position
 from eventreplay.interfaces import Gaps, Source, SupportsGaps
-from eventreplay.log import EncodedSegment, Log, PartitionWriter, encode_events, encode_rejects
+from eventreplay.log import Commit, EncodedSegment, Log, PartitionWriter, encode_events, encode_rejects
 from eventreplay.parallel import ordered
 
 Progress = Callable[[int, int | None], None]
@@ -328,6 +328,22 @@ def commit_piece(
     receipt.commits += 1
     receipt.position = checkpoint.position
     receipt.digest = commit.sha256
+
+
+def between(before: Commit | None, now: Commit) -> CaptureReceipt:
+    """What was captured from one commit of a partition to another: the receipt of a run that gave none."""
+    logged = now.next_offset - (0 if before is None else before.next_offset)
+    quarantined = now.next_quarantine_offset - (0 if before is None else before.next_quarantine_offset)
+    return CaptureReceipt(
+        partition=now.partition,
+        source=now.checkpoint.source,
+        received=logged + quarantined,
+        logged=logged,
+        quarantined=quarantined,
+        commits=now.number - (0 if before is None else before.number),
+        position=now.checkpoint.position,
+        digest=now.sha256,
+    )
 
 
 def same_source(known: Checkpoint | None, name: str, epoch: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from attrs import define, field
 
-from eventreplay.capture import CaptureReceipt
+from eventreplay.capture import CaptureReceipt, between
 from eventreplay.log import Commit, Log, PartitionReader
 
 LAST_ONE_HOLDS = frozenset({"partition", "source", "position", "digest"})
@@ -55,7 +55,7 @@ class Totals:
         head = self._now()
         if head is None:
             return CaptureReceipt(partition=self.partition, source="")
-        return _between(head, head)
+        return between(head, head)
 
     def _settle(self) -> None:
         if not self._is_open:
@@ -63,28 +63,13 @@ class Totals:
         self.failed += 1
         now = self._now()
         if now is not None and (self._head is None or now.number > self._head.number):
-            self._sum = added(self._sum, _between(self._head, now))
+            self._sum = added(self._sum, between(self._head, now))
         self._is_open = False
 
     def _now(self) -> Commit | None:
         if self._reader is None:
             self._reader = self.log.reader(self.partition)
         return self._reader.head()
-
-
-def _between(before: Commit | None, now: Commit) -> CaptureReceipt:
-    logged = now.next_offset - (0 if before is None else before.next_offset)
-    quarantined = now.next_quarantine_offset - (0 if before is None else before.next_quarantine_offset)
-    return CaptureReceipt(
-        partition=now.partition,
-        source=now.checkpoint.source,
-        received=logged + quarantined,
-        logged=logged,
-        quarantined=quarantined,
-        commits=now.number - (0 if before is None else before.number),
-        position=now.checkpoint.position,
-        digest=now.sha256,
-    )
 
 
 def added(so_far: CaptureReceipt | None, more: CaptureReceipt) -> CaptureReceipt:
