@@ -108,6 +108,20 @@ class SinkUnavailableError(SinkError):
     retryable = True
 
 
+class TransformError(SinkError):
+    """dbt could not build or check the tables made from RAW; RAW itself is complete and unharmed.
+
+    The message names tests, tables and a few rows. Fields: `failed`, the names of the nodes, and
+    `transformation`, every node as it ended; both are missing if nothing was run.
+    """
+
+
+class TransformUnavailableError(TransformError):
+    """dbt found its warehouse busy or not reachable; running it again may succeed."""
+
+    retryable = True
+
+
 class CheckpointConflictError(SinkError):
     """Compare-and-set failed: another run moved this checkpoint. Fields: `expected`, `found`."""
 

@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.codecs.router import codec_for
-from eventreplay.demo import schemas, transform
+from eventreplay.demo import schemas
 from eventreplay.demo.cardlists import CardListSource
 from eventreplay.demo.generator import GeneratedSource
 from eventreplay.demo.ledger import compare, write_ledger
@@ -32,6 +32,7 @@ from eventreplay.interfaces import Source
 from eventreplay.log import Log
 from eventreplay.replay import replay
 from eventreplay.sinks.duckdb import DuckDBSink
+from eventreplay.transform import Node, project_folder, transform
 
 if TYPE_CHECKING:
     import duckdb
@@ -135,7 +136,13 @@ def run_demo(
             log, sink, codec, batch_rows_max=options.batch_rows, workers=options.workers, progress=progress
         ).read
     with screen.step("dbt       RAW → STAGING → MART", "nodes") as progress, timings.of("dbt") as m:
-        nodes = transform.build(warehouse, folder / "dbt", threads=2, progress=progress)
+        nodes = transform(
+            project_folder(),
+            "build",
+            environment=DuckDBSink.dbt_environment(warehouse),
+            work=folder / "dbt",
+            progress=progress,
+        ).nodes
         m["rows"] = len(nodes)
     with (
         screen.step("ledger    what is true, from the generator", "events") as progress,
@@ -183,7 +190,7 @@ def _prepare(options: DemoOptions) -> Path:
 
 
 def _finish(
-    options: DemoOptions, log: Log, warehouse: Path, nodes: list[transform.Node], timings: _Timings
+    options: DemoOptions, log: Log, warehouse: Path, nodes: tuple[Node, ...], timings: _Timings
 ) -> dict[str, object]:
     import duckdb  # noqa: PLC0415 - an extra: only who runs the demo needs it
 
@@ -300,7 +307,7 @@ def _partitions(log: Log) -> list[dict[str, object]]:
     return found
 
 
-def _statuses(nodes: list[transform.Node]) -> dict[str, object]:
+def _statuses(nodes: tuple[Node, ...]) -> dict[str, object]:
     counted: dict[str, int] = {}
     for node in nodes:
         counted[node.status] = counted.get(node.status, 0) + 1

@@ -7,7 +7,7 @@ never held in memory: DuckDB writes full row groups to the file as they come and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from eventreplay.errors import (
     SinkUnavailableError,
 )
 from eventreplay.event import Checkpoint
+from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
@@ -94,8 +95,14 @@ class DuckDBSink:
                     self._open().execute(f"SET threads = {threads}")
             create_tables(self._open(), self._schema)
         except BaseException:
+            # Ctrl-C too: nobody else has the connection, and it holds the file.
             self.close()
             raise
+
+    @classmethod
+    def dbt_environment(cls, place: str | Path) -> Mapping[str, str | Secret]:
+        """Variables by which the dbt project finds this file; see `eventreplay.transform`."""
+        return {"DBT_TARGET": "duckdb", "EVENTREPLAY_DUCKDB_PATH": str(Path(place).resolve())}
 
     def begin(self, replay_id: str) -> Checkpoint | None:
         """Roll back what was not committed and read the checkpoint of `replay_id`. Idempotent.
@@ -154,6 +161,7 @@ class DuckDBSink:
                 raise
             raise _conflict(expected, found) from error
         except BaseException:
+            # Ctrl-C too: half a range must not be committed by who overlooks it.
             self._abandon()
             raise
         if found != expected:
@@ -222,6 +230,7 @@ class DuckDBSink:
             if fine.num_rows:
                 self._insert(table, columns, fine)
         except BaseException:
+            # Ctrl-C too: half a range must not be committed by who overlooks it.
             self._abandon()
             raise
 

@@ -68,7 +68,7 @@ def test_the_command_and_the_dbt_project_are_found_without_a_clone(wheel: Path, 
     code = (
         "import eventreplay, sys\n"
         "from importlib.metadata import entry_points\n"
-        "from eventreplay.demo.transform import project_folder\n"
+        "from eventreplay.transform import project_folder\n"
         "print(eventreplay.__file__)\n"
         "print(project_folder())\n"
         "print(next(iter(entry_points(group='console_scripts', name='eventreplay'))).load().__module__)\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -21,6 +21,7 @@ from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import CheckpointConflictError, SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
+from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
@@ -40,6 +41,7 @@ from eventreplay.sinks.snowflake.stage import (
 from eventreplay.sinks.snowflake.standing import standing
 from eventreplay.sinks.snowflake.tables import Raw, check_tables
 from eventreplay.sinks.snowflake.transaction import Pending, begun
+from eventreplay.sinks.snowflake.transforming import dbt_environment
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class SnowflakeSink:
         try:
             check_tables(self._connected(), self._raw)
         except BaseException:
+            # Ctrl-C too: nobody else has the session.
             self.close()
             raise
 
@@ -101,6 +104,11 @@ class SnowflakeSink:
     def standing(cls, settings: SnowflakeSettings) -> Standing:
         """What `eventreplay status` shows; see `standing.standing`."""
         return standing(settings)
+
+    @classmethod
+    def dbt_environment(cls, settings: SnowflakeSettings) -> Mapping[str, str | Secret]:
+        """Variables by which the dbt project reaches this account; see `transforming.dbt_environment`."""
+        return dbt_environment(settings)
 
     @property
     def transaction_rows_min(self) -> int:
@@ -160,6 +168,7 @@ class SnowflakeSink:
             pending.finish()
             self._load(replay_id, pending, checkpoint, expected)
         except BaseException as error:
+            # Ctrl-C too: half a range must not be committed by who overlooks it.
             self._abandon(error)
             raise
         self._drop_pending()
@@ -230,6 +239,7 @@ class SnowflakeSink:
             if fine.num_rows:
                 self._opened(replay_id).add(table, fine)
         except BaseException as error:
+            # Ctrl-C too: half a range must not be committed by who overlooks it.
             self._abandon(error)
             raise
 
@@ -306,6 +316,7 @@ class SnowflakeSink:
             try:
                 role = check_context(session, self._settings)
             except BaseException:
+                # Ctrl-C too: nobody else has the session yet.
                 session.close()
                 raise
             self._session = session

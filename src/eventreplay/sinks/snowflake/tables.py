@@ -156,18 +156,48 @@ def differences(name: str, found: dict[str, tuple[str, bool]]) -> list[str]:
         name: of the table.
         found: by column name in upper case: type as DESCRIBE prints it, and whether nulls are refused.
     """
+    return [fault for fault, _ in mending(name, name, found)]
+
+
+def mending(name: str, table: str, found: dict[str, tuple[str, bool]]) -> list[tuple[str, str]]:
+    """As `differences`, each with the statement that mends it; empty where none can.
+
+    Args:
+        name: of the table.
+        table: as it stands in statements.
+        found: by column name in upper case: type as DESCRIBE prints it, and whether nulls are refused.
+    """
     wrong = []
     expected = {column.name.upper(): column for column in TABLES[name]}
     for column_name, column in expected.items():
+        place = f"ALTER TABLE {table} ALTER COLUMN {quoted(column_name)}"
         if column_name not in found:
-            wrong.append(f"column {column_name} is missing")
+            wrong.append(
+                (f"column {column_name} is missing", f"ALTER TABLE {table} ADD COLUMN {column.definition};")
+            )
             continue
         kind, required = found[column_name]
         if not _same_kind(column.kind, kind):
-            wrong.append(f"column {column_name} is {kind}, not {column.kind}")
+            # A type only gets wider in place, and a narrower one may have refused rows already.
+            widens = kind.partition("(")[0] == column.kind.partition("(")[0] == "VARCHAR"
+            wrong.append(
+                (
+                    f"column {column_name} is {kind}, not {column.kind}",
+                    f"{place} SET DATA TYPE {column.kind};" if widens else "",
+                )
+            )
         elif required != column.required:
-            wrong.append(f"column {column_name} {'refuses' if required else 'allows'} nulls")
-    wrong += [f"column {name} is not ours" for name in sorted(found.keys() - expected.keys())]
+            verb = "DROP" if required else "SET"
+            wrong.append(
+                (
+                    f"column {column_name} {'refuses' if required else 'allows'} nulls",
+                    f"{place} {verb} NOT NULL;",
+                )
+            )
+    wrong += [
+        (f"column {extra} is not ours", f"ALTER TABLE {table} DROP COLUMN {quoted(extra)};")
+        for extra in sorted(found.keys() - expected.keys())
+    ]
     return wrong
 
 
