@@ -192,6 +192,7 @@ class FolderStorage:
                 view = view[os.write(handle, view) :]
             os.fsync(handle)
         except BaseException:
+            # Ctrl-C too: half a file is of no use to anybody.
             _unlink(staged)
             raise
         finally:

@@ -105,6 +105,7 @@ def _put_once(
             parts = list(threads.map(put_part, range(1, count + 1)))
         return _complete(client, patience, key, {"Parts": parts}, place)
     except BaseException:
+        # Ctrl-C too: parts of an upload that is never completed stay in the bucket, unseen and paid for.
         _abort(client, patience, key, place)
         raise
 

@@ -82,6 +82,7 @@ class Proxy:
         try:
             self._do(self._listen())
         except BaseException:
+            # Ctrl-C too: the thread would go on.
             self._stop()
             raise
         return self

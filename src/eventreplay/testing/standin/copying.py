@@ -66,6 +66,7 @@ def copy_into(session: Session, sql: str) -> Result:
     try:
         rows = session.write(work, writes={dotted(plan.key)}, exclusive=set(), reads=set())
     except BaseException:
+        # Ctrl-C too: nobody else knows of the fetched copies.
         _forget(fetched)
         raise
     loaded = [staged.name for staged, row in zip(chosen, rows, strict=True) if row["status"] == "LOADED"]

@@ -1,6 +1,8 @@
 """CLONE, SWAP WITH and RENAME: in one DuckDB transaction each, load history and rights with the table."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from eventreplay.testing.standin import rights
 from eventreplay.testing.standin.failures import exists_already, not_found, unsupported
@@ -50,12 +52,20 @@ def _move(session: Session, source: Key, target: Key) -> None:
 
 
 def _at_once(session: Session, *steps: tuple[Key, Key]) -> None:
-    session.duck.execute("BEGIN TRANSACTION")
-    try:
+    with _one_step(session):
         for source, target in steps:
             _move(session, source, target)
+
+
+@contextmanager
+def _one_step(session: Session) -> Iterator[None]:
+    """A transaction of DuckDB around the block."""
+    session.duck.execute("BEGIN TRANSACTION")
+    try:
+        yield
         session.duck.execute("COMMIT")
     except BaseException:
+        # Ctrl-C too: the session goes on, and half of it must not stay.
         session.duck.execute("ROLLBACK")
         raise
 
@@ -96,16 +106,11 @@ def clone_table(session: Session, source: Key, target: Key, *, replace: bool, ex
             return
         if not replace:
             raise exists_already(target[2])
-    session.duck.execute("BEGIN TRANSACTION")
-    try:
-        passing = (target[0], target[1], _PASSING)
+    passing = (target[0], target[1], _PASSING)
+    with _one_step(session):
         _copy(session, source, passing)
         session.duck.execute(f"DROP TABLE IF EXISTS {_quoted(target)}")
         session.duck.execute(f'ALTER TABLE {_quoted(passing)} RENAME TO "{target[2]}"')
-        session.duck.execute("COMMIT")
-    except BaseException:
-        session.duck.execute("ROLLBACK")
-        raise
 
 
 def clone_schema(session: Session, source: Key, target: Key, *, replace: bool) -> None:
@@ -123,15 +128,10 @@ def clone_schema(session: Session, source: Key, target: Key, *, replace: bool) -
         "select table_name from duckdb_tables() where database_name = ? and schema_name = ?", list(source[:2])
     ).fetchall()
     schema = f'"{target[0]}"."{target[1]}"'
-    session.duck.execute("BEGIN TRANSACTION")
-    try:
+    with _one_step(session):
         session.duck.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         session.duck.execute(f"CREATE SCHEMA {schema}")
         for (name,) in names:
             _copy(session, (source[0], source[1], name), (target[0], target[1], name))
-        session.duck.execute("COMMIT")
-    except BaseException:
-        session.duck.execute("ROLLBACK")
-        raise
     for (name,) in names:
         rights.owns(session, "TABLE", f"{target[0]}.{target[1]}.{name}")

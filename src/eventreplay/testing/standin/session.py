@@ -182,6 +182,7 @@ class Session:
             self._freshen(transaction, reads | exclusive | databases)
             result = work(run)
         except BaseException:
+            # Whatever ended the statement, none of it may stay.
             if alone:
                 self.rollback()
             elif transaction.snapshot >= 0:
@@ -203,6 +204,7 @@ class Session:
         try:
             return work()
         except BaseException:
+            # Whatever ended the query: DuckDB's transaction is broken by an error, ours is not.
             if transaction.snapshot >= 0:
                 self._restart(transaction)
             raise
