@@ -22,12 +22,12 @@ import pyarrow as pa
 from attrs import define, field, frozen
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.canonical import json_text
 from eventreplay.errors import CodecChangedError, ConfigError, EpochError, EventReplayError, LogError
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, reach, read_segment
 from eventreplay.parallel import ordered
+from eventreplay.raw_rows import RawRows, no_rows, raw_rows
 
 Progress = Callable[[int, int | None], None]
 
@@ -42,11 +42,27 @@ class PrefersLargeTransactions(Protocol):
 
 
 @define(kw_only=True)
+class LoadedRange:
+    """The commits of one partition that a replay loaded: those behind `after_commit`, up to `upto_commit`.
+
+    The digests are the hashes of those two commits' files; `digest_before` is empty at the beginning.
+    """
+
+    partition: str
+    after_commit: int
+    digest_before: str
+    upto_commit: int = 0
+    digest: str = ""
+    loaded: int = 0
+    quarantined: int = 0
+
+
+@define(kw_only=True)
 class ReplayReceipt:
     """What one replay did; read = loaded + quarantined, or the run would have stopped.
 
     `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure; `commits`
-    those of the log, `transactions` those of the sink.
+    those of the log, `transactions` those of the sink. `partitions` has those that something was loaded of.
     """
 
     replay_id: str
@@ -56,14 +72,7 @@ class ReplayReceipt:
     quarantined: int = 0
     commits: int = 0
     transactions: int = 0
-
-
-@frozen
-class _Chunk:
-    """Rows for the sink: `rows` of RAW_SCHEMA and `refused` of QUARANTINE_SCHEMA."""
-
-    rows: pa.RecordBatch
-    refused: pa.RecordBatch
+    partitions: list[LoadedRange] = field(factory=list)
 
 
 @frozen
@@ -97,6 +106,7 @@ def replay(
     accept_codec_change: bool = False,
     progress: Progress | None = None,
     readers: Sequence[PartitionReader] | None = None,
+    receipt: ReplayReceipt | None = None,
 ) -> ReplayReceipt:
     """Load everything the log holds and the sink does not, for every partition, in order.
 
@@ -112,6 +122,7 @@ def replay(
         accept_codec_change: go on although the rows before were made by another codec.
         progress: told after every transaction.
         readers: of the partitions to load, which go on from what they have seen; None: of all.
+        receipt: of an attempt before this one, which an error ended; what is loaded now is added to it.
 
     Raises:
         EpochError: the sink was loaded from another log, or the log was rolled back under it.
@@ -126,7 +137,7 @@ def replay(
     for name, value in {**bounds, "transaction_rows_min": transaction_rows_min}.items():
         if value < 1:
             raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
-    receipt = ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
+    receipt = receipt or ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
     readers = [log.reader(name) for name in log.partitions()] if readers is None else readers
     total = sum(_held_at(reader.head()) for reader in readers)
     resume = partial(_resume, sink, codec, replay_id, accept_codec_change=accept_codec_change)
@@ -165,7 +176,7 @@ class _Load:
     def __attrs_post_init__(self) -> None:
         self.held = self._nothing()
 
-    def run(self, decoded: Iterator[tuple[_Task, list[_Chunk] | Path]]) -> Iterator[None]:
+    def run(self, decoded: Iterator[tuple[_Task, list[RawRows] | Path]]) -> Iterator[None]:
         """Load everything; yields after each of the sink's transactions."""
         known = self.place.known
         for task, result in decoded:
@@ -180,7 +191,7 @@ class _Load:
             self._commit(self.last, known)
             yield
 
-    def _write(self, result: list[_Chunk] | Path) -> None:
+    def _write(self, result: list[RawRows] | Path) -> None:
         for chunk in _chunks(result):
             if chunk.rows.num_rows:
                 self.sink.write(chunk.rows)
@@ -220,8 +231,21 @@ class _Load:
         self.receipt.quarantined += self.held.quarantined
         self.receipt.commits += self.held.commits
         self.receipt.transactions += 1
+        self._extend(checkpoint, known)
         self.held, self.last = self._nothing(), None
         return checkpoint
+
+    def _extend(self, checkpoint: Checkpoint, known: Checkpoint | None) -> None:
+        """The partition's range in the receipt, which an attempt before this one may have begun."""
+        ranges = self.receipt.partitions
+        found = next((each for each in ranges if each.partition == checkpoint.source), None)
+        if found is None:
+            after, digest = (0, "") if known is None else (known.position, known.digest)
+            found = LoadedRange(partition=checkpoint.source, after_commit=after, digest_before=digest)
+            ranges.append(found)
+        found.upto_commit, found.digest = checkpoint.position, checkpoint.digest
+        found.loaded += self.held.loaded
+        found.quarantined += self.held.quarantined
 
     def _nothing(self) -> ReplayReceipt:
         return ReplayReceipt(replay_id=self.receipt.replay_id, fingerprint=self.receipt.fingerprint)
@@ -245,79 +269,12 @@ def _decode(
     batch_rows_max: int,
     spool: str | None,
     task: _Task,
-) -> list[_Chunk] | Path:
+) -> list[RawRows] | Path:
     """Read, verify and decode one segment; in a worker process the rows come back through a file."""
     table = None if task.segment is None else read(task.segment)
-    chunks = [] if table is None else list(_segment_chunks(table, partition, codec, batch_rows_max, task))
+    made = () if table is None else raw_rows(table, partition, codec, batch_rows_max, rejects=task.rejects)
+    chunks = list(made)
     return chunks if spool is None else _spool(chunks, spool)
-
-
-def _segment_chunks(
-    table: pa.Table, partition: str, codec: Codec, batch_rows_max: int, task: _Task
-) -> Iterator[_Chunk]:
-    table = table.combine_chunks()
-    for begin in range(0, table.num_rows, batch_rows_max):
-        for rows in table.slice(begin, batch_rows_max).to_batches():
-            if task.rejects:
-                yield _Chunk(_none(RAW_SCHEMA), _capture_refused(rows, partition))
-            else:
-                yield _decoded_chunk(rows, partition, codec)
-
-
-def _none(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _decoded_chunk(rows: pa.RecordBatch, partition: str, codec: Codec) -> _Chunk:
-    decoded = codec.decode(rows)
-    if len(decoded.rows) + len(decoded.failed) != rows.num_rows:
-        raise LogError(
-            f"The codec made {len(decoded.rows)} rows and {len(decoded.failed)} failures of {rows.num_rows}.",
-            hint="Nothing of this commit was loaded. A codec accounts for every row: tell its author.",
-        )
-    fine = rows if not len(decoded.failed) else rows.take(decoded.rows)
-    made = {
-        "headers": _header_text(fine.column("headers")),
-        "payload_type": decoded.payload_type,
-        "payload": decoded.payload,
-        "log_partition": _repeated(partition, fine.num_rows),
-    }
-    raw = [made[name] if name in made else fine.column(name) for name in RAW_SCHEMA.names]
-    refused = _none(QUARANTINE_SCHEMA)
-    if len(decoded.failed):
-        failed = rows.take(decoded.failed)
-        codes, messages = decoded.error_code, decoded.error_message
-        refused = _refused(failed, "decode", partition, codes, messages, codec.fingerprint)
-    return _Chunk(pa.RecordBatch.from_arrays(raw, schema=RAW_SCHEMA), refused)
-
-
-def _header_text(headers: pa.Array) -> pa.Array:
-    """Headers as JSON text; absent ones as an empty object."""
-    if headers.null_count == len(headers):
-        return _repeated("{}", len(headers))
-    return json_text(headers).fill_null("{}")
-
-
-def _capture_refused(rows: pa.RecordBatch, partition: str) -> pa.RecordBatch:
-    return _refused(rows, "capture", partition, rows.column("error_code"), rows.column("error_message"), "")
-
-
-def _refused(
-    rows: pa.RecordBatch, stage: str, partition: str, codes: pa.Array, messages: pa.Array, fingerprint: str
-) -> pa.RecordBatch:
-    made = {
-        "stage": _repeated(stage, rows.num_rows),
-        "log_partition": _repeated(partition, rows.num_rows),
-        "error_code": codes,
-        "error_message": messages,
-        "decoder_fingerprint": _repeated(fingerprint, rows.num_rows),
-    }
-    columns = [made[name] if name in made else rows.column(name) for name in QUARANTINE_SCHEMA.names]
-    return pa.RecordBatch.from_arrays(columns, schema=QUARANTINE_SCHEMA)
-
-
-def _repeated(value: str, rows: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, pa.string()), rows)
 
 
 def _resume(
@@ -377,7 +334,7 @@ def _decoding(workers: int, log: Log) -> Iterator[tuple[Executor, str | None]]:
         ) from error
 
 
-def _spool(chunks: list[_Chunk], folder: str) -> Path:
+def _spool(chunks: list[RawRows], folder: str) -> Path:
     """Hand rows to the parent through an uncompressed Arrow file: mapped there, not copied or pickled."""
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".arrow", delete=False) as file:
         for schema, part in ((RAW_SCHEMA, "rows"), (QUARANTINE_SCHEMA, "refused")):
@@ -387,7 +344,7 @@ def _spool(chunks: list[_Chunk], folder: str) -> Path:
     return Path(file.name)
 
 
-def _chunks(result: list[_Chunk] | Path) -> Iterator[_Chunk]:
+def _chunks(result: list[RawRows] | Path) -> Iterator[RawRows]:
     if not isinstance(result, Path):
         yield from result
         return
@@ -395,5 +352,6 @@ def _chunks(result: list[_Chunk] | Path) -> Iterator[_Chunk]:
         for schema in (RAW_SCHEMA, QUARANTINE_SCHEMA):
             for batch in pa.ipc.open_stream(file):
                 first = schema is RAW_SCHEMA
-                yield _Chunk(batch, _none(QUARANTINE_SCHEMA)) if first else _Chunk(_none(RAW_SCHEMA), batch)
+                none = no_rows(QUARANTINE_SCHEMA if first else RAW_SCHEMA)
+                yield RawRows(batch, none) if first else RawRows(none, batch)
     result.unlink()
