@@ -118,11 +118,12 @@ class Pulse:
                 commits=self._commits,
                 commit_age_s=None if self._commit_s is None else now_s - self._commit_s,
                 failures=self._failures,
-                failure=None if self._error is None else _failure(self._error, now_s - self._error_s),
+                failure=None if self._error is None else failure_of(self._error, now_s - self._error_s),
             )
 
 
-def _failure(error: BaseException, age_s: float) -> Failure:
+def failure_of(error: BaseException, age_s: float) -> Failure:
+    """What may be told of an error that was so long ago."""
     if isinstance(error, EventReplayError):
         message, hint = error.message, error.hint
     else:

@@ -12,6 +12,7 @@ from eventreplay.cli.commands import (
     demo,
     doctor,
     inspect,
+    live,
     log,
     postgres,
     quarantine,
@@ -58,6 +59,7 @@ def _root(
 demo.register(app)
 capture.register(app)
 replay.register(app)
+live.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(postgres.app, name="postgres")

@@ -104,6 +104,11 @@ class DuckDBSink:
         """Variables by which the dbt project finds this file; see `eventreplay.transform`."""
         return {"DBT_TARGET": "duckdb", "EVENTREPLAY_DUCKDB_PATH": str(Path(place).resolve())}
 
+    @property
+    def locks_others_out(self) -> bool:
+        """One process at a time opens a DuckDB file, even to read it."""
+        return True
+
     def begin(self, replay_id: str) -> Checkpoint | None:
         """Roll back what was not committed and read the checkpoint of `replay_id`. Idempotent.
 

@@ -57,7 +57,9 @@ def run(request: CaptureRequest, *, as_json: bool) -> int:
     log = assembly.log_of(settings.log_url, request.config)
     is_queue = maker.is_queue()
     _fits(request, is_queue=is_queue)
-    partitions = _partitions(request, settings) if is_queue else [settings.partition]
+    partitions = [settings.partition]
+    if is_queue:
+        partitions = queue_partitions(request.partition, request.consumers, settings)
     totals = [Totals(log, name) for name in partitions]
     title = f"capture {redacted(request.source)} → {', '.join(partitions)}"
     with stoppable(request.for_s) as stop, progress(title, "events") as report:
@@ -95,14 +97,14 @@ def _fits(request: CaptureRequest, *, is_queue: bool) -> None:
         raise ConfigError("--follow does not end when idle.", hint="Leave --follow or --until-idle away.")
 
 
-def _partitions(request: CaptureRequest, settings: Settings) -> list[str]:
+def queue_partitions(partition: str | None, consumers: int | None, settings: Settings) -> list[str]:
     """A queue's partitions: the one named, or NAME-0 to NAME-(n-1) for n consumers."""
     # The default of the settings is meant for journals.
-    named = request.partition or (None if settings.partition == Settings().partition else settings.partition)
-    if named is not None and request.consumers is None:
+    named = partition or (None if settings.partition == Settings().partition else settings.partition)
+    if named is not None and consumers is None:
         return [named]
     base = named or LIVE
-    return [f"{base}-{number}" for number in range(request.consumers or 1)]
+    return [f"{base}-{number}" for number in range(consumers or 1)]
 
 
 def _rounds(request: CaptureRequest, settings: Settings, maker: Maker) -> journal.Rounds:
