@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,12 +21,21 @@ FEWEST = {"postgres": 3, "rabbitmq": 3, "s3": 2, "snowflake": 2, "ceph": 4}
 """Guard, server, and what belongs to it: the port mapper of Erlang, PostgreSQL's own processes."""
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files that servers which run as another user can pass through."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 @pytest.mark.parametrize(
     "service", ["postgres", "rabbitmq", "s3", "snowflake", pytest.param("ceph", marks=pytest.mark.long)]
 )
-def test_a_killed_test_process_leaves_nothing(service: str) -> None:
+def test_a_killed_test_process_leaves_nothing(service: str, temporary: Path) -> None:
     program = Path(__file__).with_name("parent.py")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    paths = {"PYTHONPATH": str(Path(__file__).parents[3]), "TMPDIR": str(temporary)}
+    environment = {**os.environ, **paths}
     with subprocess.Popen(
         [sys.executable, str(program), service], stdout=subprocess.PIPE, text=True, env=environment
     ) as parent:
@@ -34,13 +45,12 @@ def test_a_killed_test_process_leaves_nothing(service: str) -> None:
         facts = json.loads(line)
         everything = below(facts["guard"])
         assert len(everything) >= FEWEST[service]
-        folder = Path(facts["folder"])
-        assert folder.is_dir()
+        assert list(temporary.iterdir()) == [Path(facts["folder"])], "whatever it makes is made in there"
         segments = shared_memory()
         parent.kill()
     assert parent.returncode == -signal.SIGKILL
     assert eventually(lambda: not alive(everything)), alive(everything)
-    assert eventually(lambda: not folder.exists())
+    assert eventually(lambda: not list(temporary.iterdir()))
     if service == "postgres":
         assert len(segments - shared_memory()) == 1, "System V memory stays until somebody removes it"
 
