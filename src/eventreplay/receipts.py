@@ -15,7 +15,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from eventreplay.capture import CaptureReceipt
 from eventreplay.errors import ConfigError, CorruptLogError
@@ -23,6 +23,7 @@ from eventreplay.log import Commit, Log
 from eventreplay.log.receipts import Slot, receipt_key
 from eventreplay.log.sealing import canonical
 from eventreplay.redaction import names_secret, redacted
+from eventreplay.replay import LoadedRange, ReplayReceipt
 from eventreplay.secret import MASK, Secret
 
 KINDS = ("capture", "replay", "verify", "dbt", "live")
@@ -223,6 +224,49 @@ def _captured_range(log: Log, receipt: CaptureReceipt) -> dict[str, Any]:
         "event_hash_sum": str(hash_sum_of(made)),
         "bytes": sum(ref.bytes for commit in made for ref in (*commit.segments, *commit.quarantine)),
     }
+
+
+def loaded(
+    log: Log,
+    receipt: ReplayReceipt,
+    *,
+    sink: str,
+    settings: Mapping[str, object] | None = None,
+    **more: object,
+) -> dict[str, Any]:
+    """The facts of a replay: for each partition the commits it loaded, with their hashes, and by which codec.
+
+    The same commits through a codec of the same fingerprint give the same rows; `event_hash_sum` is that of
+    the rows in EVENTS and in QUARANTINE together, as `verify` compares it.
+
+    Args:
+        log: what was read.
+        receipt: what the verb gave.
+        sink: where the rows went, as a URL without secrets.
+        settings: those that matter; never a secret.
+        more: what else is to be known: `attempts`, `seconds`.
+    """
+    return {
+        "log": log.url,
+        "sink": sink,
+        "replay_id": receipt.replay_id,
+        "codec": receipt.fingerprint,
+        "read": receipt.read,
+        "loaded": receipt.loaded,
+        "quarantined": receipt.quarantined,
+        "commits": receipt.commits,
+        "transactions": receipt.transactions,
+        "partitions": [_loaded_range(log, each) for each in receipt.partitions],
+        "settings": dict(settings or {}),
+        **more,
+    }
+
+
+def _loaded_range(log: Log, loaded: LoadedRange) -> dict[str, Any]:
+    reader = log.reader(loaded.partition)
+    numbers = range(loaded.after_commit + 1, loaded.upto_commit + 1)
+    read = [commit for commit in map(reader.commit, numbers) if commit is not None]
+    return {**asdict(loaded), "epoch": reader.epoch(), "event_hash_sum": str(hash_sum_of(read))}
 
 
 def commit_range(before: Commit | None, last: Commit) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from eventreplay.cli.commands import (
     postgres,
     quarantine,
     rabbitmq,
+    receipts,
     replay,
     snowflake,
 )
@@ -62,6 +63,7 @@ replay.register(app)
 live.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(postgres.app, name="postgres")
 rabbitmq.register(app)
 app.add_typer(snowflake.app, name="snowflake")

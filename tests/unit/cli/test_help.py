@@ -22,6 +22,8 @@ COMMANDS = (
     ("log", "cat"),
     ("quarantine", "ls"),
     ("quarantine", "show"),
+    ("receipts", "ls"),
+    ("receipts", "show"),
     ("status",),
     ("plugins",),
     ("doctor",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +11,9 @@ from attrs import asdict, frozen
 
 from eventreplay.admission import AdmissionLimits
 from eventreplay.assembly import Maker
-from eventreplay.capture import CaptureOptions, CaptureReceipt
+from eventreplay.capture import CaptureOptions
 from eventreplay.cli.jobs import assembly, journal, queue
+from eventreplay.cli.jobs.receipts import kept
 from eventreplay.cli.jobs.totals import Totals, over_partitions
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
@@ -20,6 +22,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.queue_capture import QueueOptions
+from eventreplay.receipts import captured
 from eventreplay.redaction import redacted
 
 LIVE = "live"
@@ -62,14 +65,17 @@ def run(request: CaptureRequest, *, as_json: bool) -> int:
         partitions = queue_partitions(request.partition, request.consumers, settings)
     totals = [Totals(log, name) for name in partitions]
     title = f"capture {redacted(request.source)} → {', '.join(partitions)}"
-    with stoppable(request.for_s) as stop, progress(title, "events") as report:
+    with (
+        kept(log, "capture", partial(_facts, request, settings, totals)) as proof,
+        stoppable(request.for_s) as stop,
+        progress(title, "events") as report,
+    ):
         if is_queue:
             consumers = _consumers(request, settings, maker)
             queue.consume(consumers, totals, stop, report)
         else:
             journal.follow(_rounds(request, settings, maker), totals[0], stop, report)
-        receipts = [each.receipt() for each in totals]
-    _say(settings, totals, receipts, as_json=as_json)
+    _say(settings, totals, proof.number, as_json=as_json)
     return 0 if request.follow else stop.exit_code()
 
 
@@ -139,11 +145,30 @@ def _consumers(request: CaptureRequest, settings: Settings, maker: Maker) -> que
     )
 
 
-def _say(settings: Settings, totals: list[Totals], receipts: list[CaptureReceipt], *, as_json: bool) -> None:
-    attempts = {
+def _facts(request: CaptureRequest, settings: Settings, totals: list[Totals]) -> dict[str, Any] | None:
+    found = [each.receipt() for each in totals]
+    if not any(receipt.commits for receipt in found):
+        return None
+    used = {
+        "source": request.source,
+        "segment_positions": settings.segment_positions,
+        "segment_bytes_max": settings.segment_bytes_max,
+        "payload_bytes_max": settings.payload_bytes_max,
+        "workers": settings.workers,
+        "upto": request.upto,
+    }
+    return captured(totals[0].log, found, settings=used, **_attempts(totals))
+
+
+def _attempts(totals: list[Totals]) -> dict[str, int]:
+    return {
         "attempts": sum(each.attempts for each in totals),
         "failed": sum(each.failed for each in totals),
     }
+
+
+def _say(settings: Settings, totals: list[Totals], receipt_number: int | None, *, as_json: bool) -> None:
+    receipts = [each.receipt() for each in totals]
     if as_json:
         facts: dict[str, Any] = {"log": settings.log_url}
         if len(receipts) == 1:
@@ -151,7 +176,7 @@ def _say(settings: Settings, totals: list[Totals], receipts: list[CaptureReceipt
         else:
             facts |= {"source": receipts[0].source, **over_partitions(receipts)}
             facts["partitions"] = [asdict(receipt) for receipt in receipts]
-        print_json({**facts, **attempts})
+        print_json({**facts, **_attempts(totals), "receipt": receipt_number})
         return
     for receipt in receipts:
         if not receipt.commits:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attrs import asdict, frozen
 
 from eventreplay.assembly import codec_of
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
+from eventreplay.cli.jobs.receipts import kept
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
 from eventreplay.config import Settings
+from eventreplay.interfaces import Codec
+from eventreplay.log import Log
+from eventreplay.receipts import loaded
 from eventreplay.replay import ReplayReceipt, replay
 from eventreplay.retrying import retried
 
@@ -41,9 +46,13 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
         replay_id=request.replay_id,
         workers=request.workers,
     )
-    receipt = retried(partial(_once, request, settings), told=warn_of_retry)
+    log = retried(partial(assembly.existing_log, settings.log_url, request.config), told=warn_of_retry)
+    codec = codec_of(request.schemas, settings)
+    receipt = ReplayReceipt(replay_id=settings.replay_id, fingerprint=codec.fingerprint)
+    with kept(log, "replay", partial(_facts, log, settings, receipt)) as proof:
+        retried(partial(_once, request, settings, log, codec, receipt), told=warn_of_retry)
     if as_json:
-        print_json({"log": settings.log_url, **asdict(receipt)})
+        print_json({"log": settings.log_url, **asdict(receipt), "receipt": proof.number})
         return 0
     if not receipt.commits:
         print_line(f"Replay {receipt.replay_id} is up to date; nothing was loaded.")
@@ -55,15 +64,20 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
     return 0
 
 
-def _once(request: ReplayRequest, settings: Settings) -> ReplayReceipt:
-    log = assembly.existing_log(settings.log_url, request.config)
-    codec = codec_of(request.schemas, settings)
+def _facts(log: Log, settings: Settings, receipt: ReplayReceipt) -> dict[str, Any] | None:
+    if not receipt.commits:
+        return None
+    used = {"batch_rows_max": settings.batch_rows_max, "workers": settings.workers}
+    return loaded(log, receipt, sink=settings.sink_url, settings=used)
+
+
+def _once(request: ReplayRequest, settings: Settings, log: Log, codec: Codec, receipt: ReplayReceipt) -> None:
     sink = assembly.sink_of(
         settings, lambda: datetime.now(UTC), config=request.config, options=request.options
     )
     try:
         with progress(f"replay {settings.replay_id}", "events") as report:
-            return replay(
+            replay(
                 log,
                 sink,
                 codec,
@@ -72,6 +86,7 @@ def _once(request: ReplayRequest, settings: Settings) -> ReplayReceipt:
                 workers=settings.workers,
                 accept_codec_change=request.accept_codec_change,
                 progress=report,
+                receipt=receipt,
             )
     finally:
         sink.close()
