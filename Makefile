@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Another project on the path would be tested instead of this one.
 unexport PYTHONPATH
 
-.PHONY: help setup setup-all demo test test-all services snowflake-standin check lint format-check types layers tidy format bench proto lock clean
+.PHONY: help setup setup-all demo test test-all services snowflake-standin airflow check lint format-check types layers tidy format bench proto lock clean
 
 help:  ## show this
 	@echo "eventreplay: make <target> [PYTHON=python3.12] [ARGS=...]"
@@ -49,6 +49,9 @@ services: setup  ## start PostgreSQL, RabbitMQ, S3 and the Snowflake stand-in; p
 
 snowflake-standin: setup  ## start the Snowflake stand-in alone; prints how to connect; until Ctrl-C
 	@$(BIN)/python -m eventreplay.testing.standin $(ARGS)
+
+airflow: setup-all  ## the whole platform with Airflow: start, fill, run every DAG; until Ctrl-C (ARGS=--once: then end)
+	@$(BIN)/python -m tools.airflow_platform $(ARGS)
 
 check: setup-all  ## everything that is checked without running: lint, format, types, layers, tidiness
 	@for each in lint format-check types layers tidy; do $(MAKE) $$each || failed="$${failed:-} $$each"; done; \

@@ -29,6 +29,7 @@ KNOWN_S_MAX = 90
 RUN_S_MAX = 240.0
 STARTED_S_MAX = 90.0
 LOOK_S = 0.25
+QUIET_LOOKS = 8
 LOG_LINES_MAX = 40
 FAILED = {"failed", "upstream_failed"}
 
@@ -190,6 +191,24 @@ class AirflowRuns:
             )
         return runs
 
+    def wait_idle(self, timeout_s: float = RUN_S_MAX) -> None:
+        """Wait until no run is queued or running, and none follows: an asset's run begins a moment later.
+
+        Runs of paused DAGs are not waited for: they do not go on.
+        """
+        quiet = [0]
+
+        def idle() -> bool | None:
+            active = {dag_id for dag_id, paused in self.dags().items() if not paused}
+            rows = self.api.all("/dags/~/dagRuns", "dag_runs", state=["queued", "running"])
+            quiet[0] = 0 if any(row["dag_id"] in active for row in rows) else quiet[0] + 1
+            return True if quiet[0] > QUIET_LOOKS else None
+
+        if self._until(idle, timeout_s) is None:
+            rows = self.api.all("/dags/~/dagRuns", "dag_runs", state=["queued", "running"])
+            names = ", ".join(sorted({f"{row['dag_id']} ({row['state']})" for row in rows}))
+            raise AirflowError(f"Runs have not ended within {timeout_s:.0f} s: {names}.")
+
     def log(self, run: Run, task_id: str, map_index: int = -1, try_number: int = 1) -> str:
         """A try's log as text, one line an entry."""
         path = f"{path_of(run)}/taskInstances/{quote(task_id)}/logs/{try_number}"
@@ -265,6 +284,16 @@ class AirflowRuns:
         if parent in {1, os.getpid()}:
             raise AirflowError(f"Process {pid} has no supervisor any more.")
         return parent
+
+    def set_variable(self, name: str, value: str) -> None:
+        """A variable in the metadata database; one of the same name in the environment wins over it."""
+        body = {"key": name, "value": value}
+        try:
+            self.api.ask("PATCH", f"/variables/{quote(name)}", body)
+        except AirflowError as error:
+            if error.fields.get("status") != NOT_FOUND:
+                raise
+            self.api.ask("POST", "/variables", body)
 
     def asset_events(self, uri: str | None = None) -> list[dict[str, Any]]:
         """Events of assets, the oldest first; of all, or of the one with this URI."""

@@ -1,0 +1,85 @@
+"""Every DAG of dags/, over REST, against real ends: all green, and the marts are what the ledger says."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.integration.airflow.conftest import EVENTS
+from tests.integration.airflow.platform import Platform, RealScene, Scene
+from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD, QUALITY, REBUILD, Story
+
+pytestmark = pytest.mark.timeout(1_200)
+GREEN = {"success", "skipped"}
+
+
+def see_green(story: Story) -> None:
+    """No task of any run is anything but well, on its first try; those left out were left out on purpose."""
+    for done in story.done:
+        assert done.state.state == "success"
+        left_out = {task.task_id for task in done.state.tasks if task.state == "skipped"}
+        assert left_out <= {"docs"}
+        odd = [task for task in done.state.tasks if task.state not in GREEN or task.try_number != 1]
+        assert [task for task in odd if task.state != "skipped"] == []
+
+
+def see_exact(scene: Scene, *, deliveries: int) -> None:
+    """The marts are the ledger's; RAW and its quarantine hold every delivery of the log, once."""
+    assert scene.differences() == []
+    log = scene.log()
+    heads = [log.reader(name).head() for name in log.partitions()]
+    logged = sum(head.next_offset for head in heads if head is not None)
+    refused = sum(head.next_quarantine_offset for head in heads if head is not None)
+    assert logged + refused == deliveries
+    assert scene.count("RAW.EVENTS") + scene.count("RAW.QUARANTINE") == deliveries
+
+
+def test_every_dag_ran_green(told: Story) -> None:
+    see_green(told)
+    assert [(done.dag_id, done.by) for done in told.done] == [
+        (BACKFILL, "REST"), (LOAD, "asset"), (LIVE, "REST"), (LOAD, "REST"), (DBT, "REST"), (QUALITY, "REST"),
+    ]  # fmt: skip
+    assert told.airflow.import_errors() == {}
+    assert set(DAG_IDS) <= set(told.airflow.dags())
+
+
+def test_the_marts_equal_the_ledger_and_nothing_is_lost_or_doubled(told: Story) -> None:
+    see_exact(told.scene, deliveries=2 * EVENTS)
+
+
+def test_both_ways_in_left_their_partitions(told: Story) -> None:
+    log = told.scene.log()
+    assert Counter(name.rpartition("-")[0] for name in log.partitions()) == {"journal": 4, "live": 1}
+    live = log.reader("live-0").head()
+    assert live is not None
+    assert live.next_offset + live.next_quarantine_offset == EVENTS
+
+
+def test_a_load_says_what_it_loaded(told: Story) -> None:
+    loads = [done.state.run for done in told.done if done.dag_id == LOAD]
+    receipts = [told.airflow.xcom(run, "load") for run in loads]
+    assert [receipt["read"] for receipt in receipts] == [EVENTS, 0]
+    assert all(told.airflow.xcom(run, "verify")["ok"] is True for run in loads)
+
+
+@pytest.mark.long
+def test_a_rebuild_on_the_stand_in_changes_nothing_that_readers_see(told: Story) -> None:
+    assert isinstance(told.scene, RealScene)
+    told.rebuild()
+    see_green(told)
+    see_exact(told.scene, deliveries=2 * EVENTS)
+
+
+def test_on_a_laptop_the_same_dags_run_without_any_server(platform: Platform) -> None:
+    scene = platform.embedded()
+    scene.fill(EVENTS)
+    story = Story(platform, scene)
+    story.ingest()
+    story.transform_by_asset()
+    story.check()
+    story.rebuild()
+    see_green(story)
+    assert [done.dag_id for done in story.done][-3:] == [DBT, QUALITY, REBUILD]
+    assert story.done[-3].by == "asset"
+    see_exact(scene, deliveries=2 * EVENTS)
