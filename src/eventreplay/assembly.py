@@ -47,11 +47,12 @@ class Given(Protocol):
 
 @frozen
 class Maker:
-    """How a source is made; `make` may be called again, after an error."""
+    """How a source is made; `make` may be called again, after an error. `settings`: None if it has none."""
 
     name: str
     target: Callable[..., Source | QueueSource]
     make: Callable[[], Source | QueueSource]
+    settings: object | None = None
 
     def is_queue(self) -> bool:
         """Whether it delivers instead of being read; a function is called once to see what it makes."""
@@ -80,7 +81,8 @@ def source_maker(spec: str, given: Given, *, exists: Callable[[str], bool] | Non
     settings_class = has_settings(target)
     if settings_class is not None:
         # Read once: what a run is told does not change under it.
-        return Maker(name, target, partial(target, given.settings(name, settings_class, place)))
+        settings = given.settings(name, settings_class, place)
+        return Maker(name, target, partial(target, settings), settings)
     given.refuse(name)
     places = [] if place is None else [place]
     arguments = _arguments(name, target, given.options)
