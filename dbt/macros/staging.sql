@@ -6,6 +6,7 @@ with events as (
     where payload_type = '{{ payload_type }}'
     {%- if is_incremental() %}
         and load_id > {{ load_watermark(this.identifier) }}
+        {{ and_recent_enough(payload_type) }}
     {%- endif %}
 ),
 
@@ -45,5 +46,25 @@ from parsed
         ('unit_price', 'unit_price.amount', 'decimal(19,4)'),
         ('discount', 'discount', 'decimal(19,4)'),
         ('tax', 'tax', 'decimal(28,9)'),
+    ]) }}
+{%- endmacro %}
+
+{#- A card as it stands in a CardReleased and a CardCorrected. -#}
+{% macro card_fields() -%}
+    {{ return([
+        ('sku', 'card.sku', 'text'),
+        ('base_sku', 'card.base_sku', 'text'),
+        ('players', 'card.players', 'text[]'),
+        ('team', 'card.team', 'text'),
+        ('sport', 'card.sport', 'text'),
+        ('release', 'card.release', 'text'),
+        ('set_name', 'card.set_name', 'text'),
+        ('card_number', 'card.card_number', 'text'),
+        ('release_year', 'card.release_year', 'bigint'),
+        ('parallel', 'card.parallel', 'text'),
+        ('print_run', 'card.print_run', 'bigint'),
+        ('attributes', 'card.attributes', 'text[]'),
+        ('list_price_currency_code', 'card.list_price.currency_code', 'text'),
+        ('list_price', 'card.list_price.amount', 'decimal(19,4)'),
     ]) }}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {{ config(materialized='incremental', unique_key='order_date', incremental_strategy='touched',
           meta={'touched': 'order_days', 'touched_key': 'order_date'},
-          post_hook="{{ note_load(order_models() + ['fct_order_lines']) }}") }}
+          cluster_by=clustered(['order_date']), post_hook="{{ note_load(order_models() + ['fct_order_lines']) }}") }}
 {{ reads(order_models() + ['stg_events__repeats']) }}
 
 select

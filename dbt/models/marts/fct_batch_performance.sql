@@ -1,6 +1,6 @@
 {{ config(materialized='incremental', unique_key='batch_id', incremental_strategy='touched',
           meta={'touched': 'batches', 'touched_key': 'batch_id'},
-          post_hook="{{ note_load(batch_models()) }}") }}
+          cluster_by=clustered(['production_date']), post_hook="{{ note_load(batch_models()) }}") }}
 {{ reads(batch_models() + ['stg_events__repeats']) }}
 
 with started as (

@@ -1,6 +1,6 @@
 {{ config(materialized='incremental', unique_key='order_id', incremental_strategy='touched',
           meta={'touched': 'orders', 'touched_key': 'order_id'},
-          post_hook="{{ note_load(order_models() + ['int_orders__state']) }}") }}
+          cluster_by=clustered(['order_date']), post_hook="{{ note_load(order_models() + ['int_orders__state']) }}") }}
 {{ reads(order_models() + ['stg_events__repeats']) }}
 
 with orders as (

@@ -1,5 +1,5 @@
-{% test never_null(model, columns) %}
-select {{ columns | join(', ') }}
+{% test never_null(model, columns, key) %}
+select {{ (key + columns) | unique | join(', ') }}
 from {{ model }}
 where {% for column in columns %}{{ column }} is null{{ ' or ' if not loop.last }}{% endfor %}
 {% endtest %}

@@ -1,14 +1,28 @@
-{{ config(unique_key=['log_partition', 'log_offset'], incremental_strategy='delete+insert', post_hook="{{ note_own_load() }}") }}
+{{ config(unique_key=['log_partition', 'log_offset'], incremental_strategy='delete+insert',
+          cluster_by=clustered(['cast(inserted_at as date)']), post_hook="{{ note_own_load() }}") }}
 
 {#- Which rows are new is found by counting, not by a high-water mark: rows of a commit share partition and
     `inserted_at`, and a group that RAW counts otherwise than this table is looked into row by row. So a
-    partition loaded late, a row redriven at its old offset and a clock that stepped back are all seen. -#}
+    partition loaded late, a row redriven at its old offset and a clock that stepped back are all seen.
+    Only groups from `since` on are counted, where the totals say that nothing has changed before it. -#}
+{% set since = settled_before() if is_incremental() else none %}
 with raw_events as (
     select log_partition, log_offset, event_id, payload_type, payload_sha256, inserted_at
     from {{ source('raw', 'events') }}
+    {%- if since %}
+    where inserted_at >= cast('{{ since }}' as timestamp)
+    {%- endif %}
 ),
 
 {% if is_incremental() %}
+recent as (
+    select log_partition, log_offset, inserted_at
+    from {{ this }}
+    {%- if since %}
+    where inserted_at >= cast('{{ since }}' as timestamp)
+    {%- endif %}
+),
+
 raw_groups as (
     select log_partition, inserted_at, count(*) as row_count
     from raw_events
@@ -17,7 +31,7 @@ raw_groups as (
 
 known_groups as (
     select log_partition, inserted_at, count(*) as row_count
-    from {{ this }}
+    from recent
     group by log_partition, inserted_at
 ),
 
@@ -40,7 +54,7 @@ candidates as (
 
 known_candidates as (
     select known.log_partition, known.log_offset
-    from {{ this }} as known
+    from recent as known
     inner join changed_groups
         on known.log_partition = changed_groups.log_partition
         and known.inserted_at = changed_groups.inserted_at

@@ -21,6 +21,8 @@ from {{ source('raw', 'events') }} as raw_events
 inner join {{ ref('stg_events__deliveries') }} as deliveries
     on raw_events.log_partition = deliveries.log_partition
     and raw_events.log_offset = deliveries.log_offset
-    {#- Implied by the two above; lets a filter on the type reach both sides before they are joined. #}
+    {#- Implied by the two above; filters on these reach both sides before they are joined. RAW lies in the order of
+        inserted_at, so one on that leaves most of RAW unread. #}
     and raw_events.payload_type = deliveries.payload_type
+    and raw_events.inserted_at = deliveries.inserted_at
 where deliveries.disposition = 'distinct'

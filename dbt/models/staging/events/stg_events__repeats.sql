@@ -20,4 +20,6 @@ from {{ source('raw', 'events') }} as raw_events
 inner join {{ ref('stg_events__deliveries') }} as deliveries
     on raw_events.log_partition = deliveries.log_partition
     and raw_events.log_offset = deliveries.log_offset
+    {#- Implied by the two above; RAW lies in the order of inserted_at, so a filter on it leaves most of RAW unread. #}
+    and raw_events.inserted_at = deliveries.inserted_at
 where deliveries.disposition <> 'distinct'
