@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-from eventreplay_defaults import DBT_THRESHOLDS, SINK_URL, dag_arguments, switch
+from eventreplay_defaults import DBT_THRESHOLDS, SINK_URL, dag_arguments, parameter, switch
 
 from eventreplay_airflow import DbtOperator
 from eventreplay_airflow.assets import RAW_EVENTS
@@ -62,7 +62,7 @@ def dbt_transform_and_test() -> None:
     build = DbtOperator(
         task_id="build",
         command="build",
-        full_refresh="{{ params.full_refresh }}",
+        full_refresh=parameter("full_refresh"),
         execution_timeout=timedelta(hours=4),
         doc_md="Models, their unit tests and their data tests, in dependency order.",
         **ends,
@@ -70,7 +70,7 @@ def dbt_transform_and_test() -> None:
     docs = DbtOperator(
         task_id="docs", command="docs generate", doc_md="dbt's documentation, into the work folder.", **ends
     )
-    fresh >> build >> docs_wanted("{{ params.docs }}") >> docs
+    fresh >> build >> docs_wanted(parameter("docs")) >> docs
 
 
 dbt_transform_and_test()

@@ -11,7 +11,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DeadlineAlert, DeadlineReference, Param, SyncCallback
+from airflow.sdk import Param
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from eventreplay_callbacks import deadline_missed, task_failed
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,14 +49,19 @@ DBT_THRESHOLDS = {
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "eventreplay",
-    "retries": 4,
-    "retry_delay": timedelta(seconds=15),
+    "retries": 6,
+    "retry_delay": timedelta(seconds=5),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
     "on_failure_callback": task_failed,
 }
-"""Every task goes on at its checkpoint, so it may be tried again: after 15, 30, 60 and 120 seconds."""
+"""Every task goes on at its checkpoint, so it may be tried again: after 5, 10, 20, ... seconds, for five minutes."""
+
+
+def parameter(name: str) -> Any:
+    """The template of a parameter; where it is rendered it becomes the value, of its own type."""
+    return f"{{{{ params.{name} }}}}"
 
 
 def deadline(name: str, interval: timedelta) -> DeadlineAlert:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import dag, task
 from eventreplay_defaults import (
@@ -10,6 +11,7 @@ from eventreplay_defaults import (
     LOG_URL,
     count,
     dag_arguments,
+    parameter,
     position,
 )
 
@@ -30,6 +32,7 @@ meanwhile.
 | `first` | take only ranges that hold this position or later ones; null: from the beginning |
 | `upto` | last position to take; null: up to the safe head, below which nothing can still appear |
 | `range_positions` | positions in a range, **fixed for the life of a log** |
+| `segment_positions` | positions in a segment, each a commit; fixed once a partition has begun |
 
 Another `range_positions` would give the same names other ranges; a capture refuses where that would leave a
 hole.
@@ -52,6 +55,7 @@ hint in the task's log, and clear the task.
     params={
         "first": position("Take only ranges that hold this position or later ones."),
         "upto": position("Last position to take; null: the journal's safe head."),
+        "segment_positions": count(65_536, "Positions in a segment of the log; fixed likewise.", most=10**7),
         "range_positions": count(
             5_000_000, "Positions in a range; fixed for the life of a log.", most=10**12
         ),
@@ -61,19 +65,20 @@ hint in the task's log, and clear the task.
 )
 def events_backfill_to_s3() -> None:
     """Plan, capture each range, and see that every position is accounted for."""
-    ranges = task(
+    ranges: Any = task(
         task_id="plan",
         doc_md="Cuts the journal into ranges, up to its safe head; names follow from positions alone.",
     )(journal_ranges)(
         source=JOURNAL_SOURCE,
-        range_positions="{{ params.range_positions }}",
-        first="{{ params.first }}",
-        upto="{{ params.upto }}",
+        range_positions=parameter("range_positions"),
+        first=parameter("first"),
+        upto=parameter("upto"),
     )
     captured = CaptureOperator.partial(
         task_id="capture",
         source=JOURNAL_SOURCE,
         execution_timeout=timedelta(hours=6),
+        segment_positions=parameter("segment_positions"),
         announce=False,  # once, when all are there
         doc_md="Captures one range into the partition of that range.",
         log=LOG_URL,

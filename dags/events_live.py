@@ -12,6 +12,7 @@ from eventreplay_defaults import (
     SINK_URL,
     count,
     dag_arguments,
+    parameter,
     seconds,
 )
 
@@ -69,12 +70,12 @@ def events_live() -> None:
         task_id="capture",
         source=LIVE_SOURCE,
         announce=False,  # this run loads what it took: no other one has to wake for it
-        run_for_s="{{ params.run_for_s }}",
-        idle_end_s="{{ params.idle_end_s }}",
-        age_max_s="{{ params.age_s }}",
+        run_for_s=parameter("run_for_s"),
+        idle_end_s=parameter("idle_end_s"),
+        age_max_s=parameter("age_s"),
         doc_md="One consumer: receives, commits, acknowledges; ends when idle or when time is up.",
         log=LOG_URL,
-    ).expand(partition=partitions("{{ params.consumers }}"))
+    ).expand(partition=partitions(parameter("consumers")))
     load = ReplayOperator(
         task_id="load",
         schemas=SCHEMAS,

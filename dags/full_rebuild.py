@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, task
-from eventreplay_defaults import DBT_THRESHOLDS, LOG_URL, SCHEMAS, SINK_URL, count, dag_arguments, switch
+from eventreplay_defaults import (
+    DBT_THRESHOLDS,
+    LOG_URL,
+    SCHEMAS,
+    SINK_URL,
+    count,
+    dag_arguments,
+    parameter,
+    switch,
+)
 
 from eventreplay_airflow import DbtOperator, ReplayOperator, VerifyOperator
 from eventreplay_airflow.assets import MARTS, RAW_EVENTS
@@ -41,7 +50,7 @@ config.materialized:view`.
 clear the task, it finishes what it began.
 """
 
-SUFFIX = "{{ params.suffix }}"
+SUFFIX = parameter("suffix")
 GENERATION = {"suffix": SUFFIX, "generation": "{{ run_id }}"}
 """A generation has the name of the run that builds it."""
 
@@ -76,7 +85,7 @@ def promote_wanted(wanted: bool) -> bool:  # noqa: FBT001 - the parameter's valu
 )
 def full_rebuild() -> None:
     """Begin, load, build, compare, switch over."""
-    sink: dict[str, Any] = {"sink": SINK_URL, "sink_conn_id": "{{ params.sink_conn_id }}"}
+    sink: dict[str, Any] = {"sink": SINK_URL, "sink_conn_id": parameter("sink_conn_id")}
     beside: dict[str, Any] = {"log": LOG_URL, **sink, "sink_options": {"raw_schema": f"RAW{SUFFIX}"}}
     names = {"EVENTREPLAY_RAW_SCHEMA": f"RAW{SUFFIX}", "EVENTREPLAY_SCHEMA_SUFFIX": SUFFIX, **DBT_THRESHOLDS}
     begin = DbtOperator(
@@ -89,7 +98,7 @@ def full_rebuild() -> None:
     load = ReplayOperator(
         task_id="load",
         schemas=SCHEMAS,
-        workers="{{ params.workers }}",
+        workers=parameter("workers"),
         execution_timeout=timedelta(hours=24),
         doc_md="The whole log, with checkpoints of its own.",
         **beside,
@@ -120,7 +129,7 @@ def full_rebuild() -> None:
         **sink,
     )
     after = VerifyOperator(task_id="verify_live", doc_md="The live RAW against the log.", log=LOG_URL, **sink)
-    begin >> load >> build >> verify >> promote_wanted("{{ params.promote }}") >> promote >> views >> after
+    begin >> load >> build >> verify >> promote_wanted(parameter("promote")) >> promote >> views >> after
 
 
 full_rebuild()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param, dag
-from eventreplay_defaults import LOG_URL, SCHEMAS, SINK_URL, count, dag_arguments, switch
+from eventreplay_defaults import LOG_URL, SCHEMAS, SINK_URL, count, dag_arguments, parameter, switch
 
 from eventreplay_airflow import ReplayOperator, VerifyOperator, WaitForCommitsOperator
 from eventreplay_airflow.assets import LOG, RAW_EVENTS
@@ -51,7 +51,7 @@ def s3_to_snowflake_load_raw() -> None:
     """Wait if told to, load, compare."""
     wait = WaitForCommitsOperator(
         task_id="wait",
-        beyond="{{ params.beyond }}",
+        beyond=parameter("beyond"),
         timeout=timedelta(hours=1).total_seconds(),
         doc_md="Holds no worker while it waits; passes at once where nothing is waited for.",
         log=LOG_URL,
@@ -59,8 +59,8 @@ def s3_to_snowflake_load_raw() -> None:
     load = ReplayOperator(
         task_id="load",
         schemas=SCHEMAS,
-        workers="{{ params.workers }}",
-        accept_codec_change="{{ params.accept_codec_change }}",
+        workers=parameter("workers"),
+        accept_codec_change=parameter("accept_codec_change"),
         execution_timeout=timedelta(hours=6),
         doc_md="Loads every commit that RAW does not hold yet, of all partitions.",
         log=LOG_URL,

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,12 @@ TRAPPED_EVENTS = ("socket.connect", "subprocess.Popen", "os.system", "urllib.Req
 
 def _in_dag_file() -> bool:
     """Whether a frame of a DAG file is the one that asks, no import between it and the question."""
-    frame = sys._getframe(2)
-    while frame is not None:
+    for frame, _ in traceback.walk_stack(sys._getframe(2)):
         name = frame.f_code.co_filename
         if "importlib" in name:
             return False
         if name.startswith(str(FOLDER)):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
     return False
 
 
@@ -64,8 +63,8 @@ def _refuse(what: str) -> Any:
 
 def main() -> None:
     """Parse, and print."""
-    Connection.get = _refuse("Connection.get")
-    Variable.get = _refuse("Variable.get")
+    for cls in (Connection, Variable):
+        setattr(cls, "get", _refuse(f"{cls.__name__}.get"))  # noqa: B010 - a method is replaced
     os.environ.__class__ = _Environment
     sys.addaudithook(_audit)
     with warnings.catch_warnings(record=True) as warned:

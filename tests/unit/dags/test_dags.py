@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -112,6 +112,7 @@ WRONG: dict[str, dict[str, list[object]]] = {
     "events_backfill_to_s3": {
         "first": [-1, "0", 2**63, 0.5],
         "upto": [-1, "x"],
+        "segment_positions": [0, None],
         "range_positions": [0, None, 10**12 + 1],
     },
     "s3_to_snowflake_load_raw": {
