@@ -7,7 +7,7 @@ never held in memory: DuckDB writes full row groups to the file as they come and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from eventreplay.errors import (
 )
 from eventreplay.event import Checkpoint
 from eventreplay.secret import Secret
+from eventreplay.sinks import duckdb_tally
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
@@ -37,6 +38,7 @@ from eventreplay.sinks.duckdb_tables import (
     driver_errors,
     schema_name,
 )
+from eventreplay.tally import Order, Span, Tally
 
 if TYPE_CHECKING:
     import duckdb
@@ -173,6 +175,29 @@ class DuckDBSink:
             self._abandon()
             raise _conflict(expected, found)
 
+    def partitions(self) -> list[str]:
+        """See `SupportsTally`; also the methods below. Call them after `begin`: what is open counts too."""
+        return duckdb_tally.partitions(self._open(), self._schema)
+
+    def tally(self, partition: str, order: Order, spans: Sequence[Span]) -> list[Tally]:
+        """Count and add up inside DuckDB."""
+        return duckdb_tally.tally(self._open(), self._schema, partition, order, spans)
+
+    def tallied(
+        self, partition: str, order: Order, span: Span, *, rows_max: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of a span with their hashes."""
+        return duckdb_tally.tallied(self._open(), self._schema, partition, order, span, rows_max)
+
+    def differing(self, rows: pa.RecordBatch) -> Mapping[int, Sequence[str]]:
+        """Compare every column; see `SupportsComparison`."""
+        table, columns = "QUARANTINE", QUARANTINE_COLUMNS
+        if rows.schema.equals(RAW_SCHEMA):
+            table, columns = "EVENTS", EVENTS_COLUMNS
+        if not rows.num_rows:
+            return {}
+        return duckdb_tally.differing(self._open(), self._schema, table, _as_stored(rows, columns))
+
     def close(self) -> None:
         """Drop uncommitted rows and release the file. Idempotent."""
         if self._connection is not None:
@@ -242,13 +267,7 @@ class DuckDBSink:
     def _insert(self, table: str, columns: dict[str, str], rows: pa.RecordBatch) -> None:
         names = ", ".join(f'"{name}"' for name in rows.schema.names)
         moment_column = next(name for name in columns if name not in rows.schema.names)
-        data = pa.RecordBatch.from_arrays(
-            [
-                _stored_form(column, columns[name])
-                for name, column in zip(rows.schema.names, rows.columns, strict=True)
-            ],
-            names=rows.schema.names,
-        )
+        data = _as_stored(rows, columns)
         with driver_errors(f"Writing {self._schema}.{table}"):
             moment = self._ensure_transaction()
             self._open().register(_VIEW, data)
@@ -291,6 +310,12 @@ class DuckDBSink:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
             statement = f"UPDATE {self._schema}.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
         self._open().execute(statement, values)
+
+
+def _as_stored(rows: pa.RecordBatch, columns: dict[str, str]) -> pa.RecordBatch:
+    names = rows.schema.names
+    made = [_stored_form(column, columns[name]) for name, column in zip(names, rows.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(made, names=names)
 
 
 def _stored_form(column: pa.Array, kind: str) -> pa.Array:
