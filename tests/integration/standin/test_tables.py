@@ -139,7 +139,8 @@ def test_a_view_reads_where_it_was_made(client: Client) -> None:
     [
         "SELECT * FROM t AT (OFFSET => -60)", "SELECT * FROM t BEFORE (STATEMENT => 'x')", "UNDROP TABLE t",
         "CREATE STREAM s ON TABLE t", "CREATE TASK k SCHEDULE = '1 minute' AS SELECT 1",
-        "CREATE PIPE p AS COPY INTO t FROM @s", "CREATE DYNAMIC TABLE d TARGET_LAG = '1 minute' AS SELECT 1",
+        "CREATE PIPE p INTEGRATION = 'x' AS COPY INTO t FROM @s",
+        "CREATE DYNAMIC TABLE d TARGET_LAG = '1 minute' AS SELECT 1",
         "COPY INTO @s FROM t", "FROBNICATE t", "SELECT 1; SELECT 2", "SELECT FROM WHERE",
         "EXECUTE IMMEDIATE 'x'",
     ],

@@ -1,4 +1,4 @@
-"""Roles, users, grants, warehouses and other objects of an account."""
+"""Roles, users, warehouses, resource monitors and other objects of an account."""
 
 import re
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from fakesnow import statement_type
 
 from eventreplay.testing.standin import login, rights
+from eventreplay.testing.standin.catalog import Catalog
 from eventreplay.testing.standin.copy_options import parse_options
-from eventreplay.testing.standin.failures import SqlError, exists_already, not_allowed, not_found, unsupported
-from eventreplay.testing.standin.files import full_name
+from eventreplay.testing.standin.failures import SqlError, exists_already, not_allowed, not_found
 from eventreplay.testing.standin.parameters import DONE, plain
 from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
@@ -20,189 +20,12 @@ _DEFINE = re.compile(
     rf"(?P<exists>IF\s+(?:NOT\s+)?EXISTS\s+)?(?P<name>{_NAME})\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_ROLE_GRANT = re.compile(
-    rf"(?P<verb>GRANT|REVOKE)\s+ROLE\s+(?P<role>{_NAME})\s+(?:TO|FROM)\s+(?P<kind>ROLE|USER)\s+(?P<name>{_NAME})\s*",
-    re.IGNORECASE,
-)
-_GRANT = re.compile(
-    r"(?P<verb>GRANT|REVOKE)\s+(?:GRANT\s+OPTION\s+FOR\s+)?(?P<privileges>[\w\s,]+?)\s+ON\s+(?P<object>.+?)\s+"
-    rf"(?:TO|FROM)\s+(?:ROLE\s+)?(?P<role>{_NAME})\s*"
-    r"(?P<rest>(?:WITH\s+GRANT\s+OPTION|(?:COPY|REVOKE)\s+CURRENT\s+GRANTS|CASCADE|RESTRICT)?)\s*",
-    re.IGNORECASE | re.DOTALL,
-)
-_MANY = re.compile(
-    rf"(?P<which>ALL|FUTURE)\s+(?P<kind>[\w ]+?)S\s+IN\s+(?P<inside>SCHEMA|DATABASE)\s+(?P<name>{_NAME})",
-    re.IGNORECASE,
-)
-_ALL = {
-    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES"),
-    "VIEW": ("SELECT", "REFERENCES"),
-    "SCHEMA": (
-        "USAGE",
-        "MODIFY",
-        "MONITOR",
-        "CREATE TABLE",
-        "CREATE VIEW",
-        "CREATE STAGE",
-        "CREATE FILE FORMAT",
-    ),
-    "DATABASE": ("USAGE", "MODIFY", "MONITOR", "CREATE SCHEMA"),
-    "STAGE": ("USAGE", "READ", "WRITE"),
-    "WAREHOUSE": ("USAGE", "OPERATE", "MONITOR", "MODIFY"),
-}
 
 
-def grants(session: Session, sql: str, params: Any) -> Result:
-    """GRANT, REVOKE, SHOW GRANTS."""
-    del params
-    text = re.sub(r"\s+", " ", sql).strip()
-    if text.upper().startswith("SHOW"):
-        return _show_grants(session, text)
-    session.commit()
-    if found := _ROLE_GRANT.fullmatch(text):
-        return _grant_role(session, found)
-    found = _GRANT.fullmatch(text)
-    if found is None or re.search(r"\b(DATABASE ROLE|APPLICATION|SHARE)\b", text, re.IGNORECASE):
-        raise unsupported(text[:60])
-    role = plain(found["role"])
-    catalog = session.engine.catalog
-    if role not in catalog.roles:
-        raise not_found("Role", role)
-    wanted = [re.sub(r"\s+", " ", item.strip().upper()) for item in found["privileges"].split(",")]
-    with catalog.changed():
-        held = catalog.grants.setdefault(role, [])
-        for kind, name in _objects(session, found["object"].strip()):
-            _may_grant(session, kind, name)
-            each = _ALL.get(kind, ()) if wanted[0] in ("ALL", "ALL PRIVILEGES") else wanted
-            stored = "TABLE" if kind == "VIEW" else "FUTURE TABLE" if kind == "FUTURE VIEW" else kind
-            for privilege in each:
-                _one(catalog.owners, held, [privilege, stored, name], role, found["verb"].upper())
-    return Result.status(DONE)
-
-
-def _one(owners: dict[str, str], held: list[list[str]], entry: list[str], role: str, verb: str) -> None:
-    if entry[0] == "OWNERSHIP" and verb == "GRANT":
-        owners[f"{entry[1]} {entry[2]}"] = role
-    elif verb == "GRANT" and entry not in held:
-        held.append(entry)
-    elif verb == "REVOKE" and entry in held:
-        held.remove(entry)
-
-
-def _may_grant(session: Session, kind: str, name: str) -> None:
-    manages = "SECURITYADMIN" in rights.roles_of(session, session.role)
-    if not (rights.is_admin(session) or manages or "OWNERSHIP" in rights.privileges(session, kind, name)):
-        raise not_allowed(kind, name.rsplit(".", 1)[-1])
-
-
-def _objects(session: Session, text: str) -> list[tuple[str, str]]:
-    if text.upper() == "ACCOUNT":
-        return [("ACCOUNT", "")]
-    if found := _MANY.fullmatch(text):
-        inside = _place(session, found["inside"].upper(), found["name"])
-        kind = found["kind"].upper()
-        if found["which"].upper() == "FUTURE":
-            return [(f"FUTURE {kind}", inside)]
-        stored = "TABLE" if kind == "VIEW" else kind
-        return [
-            (kind, key.split(" ", 1)[1])
-            for key in session.engine.catalog.owners
-            if key.startswith(f"{stored} {inside}.")
-        ]
-    found = re.fullmatch(rf"(?P<kind>.+?)\s+(?P<name>{_NAME})", text)
-    if found is None:
-        raise unsupported(f"GRANT ON {text}")
-    kind = found["kind"].upper()
-    name = _place(session, kind, found["name"])
-    _must_exist(session, kind, name)
-    return [(kind, name)]
-
-
-def _must_exist(session: Session, kind: str, name: str) -> None:
-    engine = session.engine
-    there = True
-    if kind == "DATABASE":
-        there = engine.has_database(name)
-    elif kind == "SCHEMA":
-        there = engine.has_schema(*name.split(".", 1))
-    elif kind == "STAGE":
-        there = name in engine.catalog.stages
-    elif kind == "WAREHOUSE":
-        there = name in engine.catalog.warehouses
-    elif kind in ("TABLE", "VIEW"):
-        query = (
-            "select 1 from information_schema.tables "
-            "where table_catalog = ? and table_schema = ? and table_name = ?"
-        )
-        there = session.duck.cursor().execute(query, rights.parts_of(name)).fetchone() is not None
-    if not there:
-        raise not_found(kind, name)
-
-
-def _place(session: Session, kind: str, name: str) -> str:
-    if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT", "SEQUENCE"):
-        return full_name(session, name)
-    parts = [plain(part) for part in re.findall(r'"(?:[^"]|"")+"|[\w$]+', name)]
-    if kind == "SCHEMA" and len(parts) == 1:
-        parts.insert(0, session.database or "")
-    return ".".join(parts)
-
-
-def _grant_role(session: Session, found: re.Match[str]) -> Result:
-    catalog = session.engine.catalog
-    role, name, kind = plain(found["role"]), plain(found["name"]), found["kind"].upper()
-    if not rights.roles_of(session, session.role) & {"SECURITYADMIN", "USERADMIN", "ACCOUNTADMIN"}:
-        raise not_allowed("Role", role)
-    if role not in catalog.roles:
-        raise not_found("Role", role)
-    if name not in (catalog.roles if kind == "ROLE" else catalog.users):
-        raise not_found(kind, name)
-    with catalog.changed():
-        held = catalog.roles[name]["granted"] if kind == "ROLE" else catalog.users[name]["roles"]
-        if found["verb"].upper() == "GRANT" and role not in held:
-            held.append(role)
-        elif found["verb"].upper() == "REVOKE" and role in held:
-            held.remove(role)
-    return Result.status(DONE)
-
-
-def _show_grants(session: Session, text: str) -> Result:
-    columns = ["privilege", "granted_on", "name", "granted_to", "grantee_name"]
-    catalog = session.engine.catalog
-    rows: list[dict[str, Any]] = []
-    if found := re.search(rf"TO USER ({_NAME})", text, re.IGNORECASE):
-        user = catalog.users.get(plain(found[1]))
-        if user is None:
-            raise not_found("User", plain(found[1]))
-        rows = [
-            {"role": role, "granted_to": "USER", "grantee_name": plain(found[1])} for role in user["roles"]
-        ]
-        return Result.rows(rows, ["role", "granted_to", "grantee_name"], statement_type.SHOW)
-    target = re.search(rf"\bON (.+?) ({_NAME})$", text, re.IGNORECASE)
-    only = re.search(rf"TO ROLE ({_NAME})", text, re.IGNORECASE)
-    for role, entries in catalog.grants.items():
-        rows += [
-            {"privilege": p, "granted_on": k, "name": n, "granted_to": "ROLE", "grantee_name": role}
-            for p, k, n in entries
-        ]
-    for key, role in catalog.owners.items():
-        kind, name = key.split(" ", 1)
-        rows.append(
-            {
-                "privilege": "OWNERSHIP",
-                "granted_on": kind,
-                "name": name,
-                "granted_to": "ROLE",
-                "grantee_name": role,
-            }
-        )
-    if only:
-        rows = [row for row in rows if row["grantee_name"] == plain(only[1])]
-    if target:
-        kind = target[1].upper()
-        name = _place(session, kind, target[2])
-        rows = [row for row in rows if row["name"] == name]
-    return Result.rows(rows, columns, statement_type.SHOW)
+_ADMINISTERS = {
+    "ROLE": "USERADMIN", "USER": "USERADMIN", "RESOURCE MONITOR": "ACCOUNTADMIN",
+    "STORAGE INTEGRATION": "ACCOUNTADMIN", "NETWORK POLICY": "SECURITYADMIN",
+}  # fmt: skip
 
 
 def define(session: Session, sql: str, params: Any) -> Result:
@@ -214,7 +37,7 @@ def define(session: Session, sql: str, params: Any) -> Result:
     kind = re.sub(r"\s+", " ", found["kind"].upper())
     name, verb = plain(found["name"]), found["verb"].upper()
     session.commit()
-    administers = {"ROLE": "USERADMIN", "USER": "USERADMIN"}.get(kind, "SYSADMIN")
+    administers = _ADMINISTERS.get(kind, "SYSADMIN")
     if verb in ("CREATE", "ALTER", "DROP") and administers not in rights.roles_of(session, session.role):
         raise not_allowed("account", "STANDIN")
     catalog = session.engine.catalog
@@ -266,6 +89,7 @@ def _create(session: Session, kind: str, name: str, rest: str) -> None:
         if kind == "ROLE":
             catalog.roles[name] = {"granted": []}
         elif kind == "WAREHOUSE":
+            _checked_monitor(session, rest)
             catalog.warehouses[name] = {"options": rest}
         else:
             catalog.section("integrations" if kind == "STORAGE INTEGRATION" else "monitors")[name] = {
@@ -280,12 +104,38 @@ def _alter(session: Session, kind: str, name: str, rest: str) -> None:
     changed = re.match(r"\s*SET\s+(.*)", rest, re.IGNORECASE | re.DOTALL)
     if kind == "USER":
         _alter_user(session, name, rest)
+    elif kind == "RESOURCE MONITOR":
+        _alter_monitor(session, name, rest)
     elif kind == "WAREHOUSE" and changed is not None:
         held = session.engine.catalog.warehouses[name]
-        parse_options(changed[1])
+        _checked_monitor(session, changed[1])
         with session.engine.catalog.changed():
             # Of two options of one name the last is in force.
             held["options"] = f"{held.get('options') or ''} {changed[1]}"
+
+
+def _alter_monitor(session: Session, name: str, rest: str) -> None:
+    """ALTER RESOURCE MONITOR: a new quota is kept beside the triggers; new triggers replace all."""
+    held = session.engine.catalog.section("monitors")[name]
+    changed = re.sub(r"^\s*SET\s+", "", rest, flags=re.IGNORECASE)
+    kept = held["options"]
+    if re.search(r"\bTRIGGERS\b", changed, re.IGNORECASE):
+        kept = re.sub(r"\bTRIGGERS\b.*", "", kept, flags=re.IGNORECASE | re.DOTALL)
+    with session.engine.catalog.changed():
+        held["options"] = f"{changed} {kept}"
+
+
+def _checked_monitor(session: Session, options: str) -> None:
+    """A warehouse's monitor has to be there, and an account administrator assigns it."""
+    monitor = parse_options(options).get("RESOURCE_MONITOR")
+    if monitor is None:
+        return
+    if not rights.is_admin(session):
+        raise not_allowed("account", "STANDIN")
+    known = session.engine.catalog.section("monitors")
+    # Options are parsed without their quotes: a plain name is told by its upper case.
+    if str(monitor).upper() not in {"NULL", *known} and str(monitor) not in known:
+        raise not_found("Resource monitor", str(monitor))
 
 
 def _alter_user(session: Session, name: str, rest: str) -> None:
@@ -326,14 +176,54 @@ def show(session: Session, sql: str, params: Any) -> Result:
     like = re.search(r"LIKE\s+'([^']*)'", sql, re.IGNORECASE)
     pattern = ".*" if like is None else re.escape(like[1]).replace("%", ".*").replace("_", ".")
     names = [name for name in sorted(catalog.section(section)) if re.fullmatch(pattern, name, re.IGNORECASE)]
+    if section == "monitors":
+        # docs.snowflake.com/en/sql-reference/sql/show-resource-monitors: administrators see them.
+        shown = [_monitor(name, catalog.section(section)[name]) for name in names if rights.is_admin(session)]
+        columns = ["name", "credit_quota", "frequency", "notify_at", "suspend_at", "suspend_immediately_at"]
+        return Result.rows(shown, columns, statement_type.SHOW)
     if section != "warehouses":
         plain_rows = [{"name": name, "comment": ""} for name in names]
         return Result.rows(plain_rows, ["name", "comment"], statement_type.SHOW)
-    shown = [
-        {"name": name, "auto_suspend": _auto_suspend(catalog.warehouses[name]), "comment": ""}
-        for name in names
-    ]
-    return Result.rows(shown, ["name", "auto_suspend", "comment"], statement_type.SHOW)
+    shown = [_warehouse(name, catalog) for name in names if _sees_warehouse(session, name)]
+    columns = ["name", "auto_suspend", "comment", "size", "auto_resume", "resource_monitor"]
+    return Result.rows(shown, columns, statement_type.SHOW)
+
+
+_SIZES = {"XSMALL": "X-Small", "SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "X-Large"}
+
+
+def _sees_warehouse(session: Session, name: str) -> bool:
+    return rights.is_admin(session) or bool(rights.privileges(session, "WAREHOUSE", name))
+
+
+def _warehouse(name: str, catalog: Catalog) -> dict[str, Any]:
+    warehouse = catalog.warehouses[name]
+    options = parse_options(warehouse.get("options") or "")
+    size = str(options.get("WAREHOUSE_SIZE", "XSMALL")).upper()
+    monitor = str(options.get("RESOURCE_MONITOR", "null"))
+    folded = "null" if monitor.upper() == "NULL" else monitor.upper()
+    return {
+        "name": name, "auto_suspend": _auto_suspend(warehouse), "comment": "",
+        "size": _SIZES.get(size, size), "auto_resume": str(options.get("AUTO_RESUME", "TRUE")).lower(),
+        "resource_monitor": monitor if monitor in catalog.section("monitors") else folded,
+    }  # fmt: skip
+
+
+def _monitor(name: str, monitor: dict[str, Any]) -> dict[str, Any]:
+    text = monitor["options"]
+    quota = re.search(r"CREDIT_QUOTA\s*=\s*(\d+)", text, re.IGNORECASE)
+    frequency = re.search(r"FREQUENCY\s*=\s*(\w+)", text, re.IGNORECASE)
+    triggers = re.findall(r"ON\s+(\d+)\s+PERCENT\s+DO\s+(\w+)", text, re.IGNORECASE)
+
+    def at(action: str) -> str | None:
+        return ",".join(f"{share}%" for share, done in triggers if done.upper() == action) or None
+
+    return {
+        "name": name, "credit_quota": None if quota is None else f"{quota[1]}.00",
+        "frequency": "MONTHLY" if frequency is None else frequency[1].upper(),
+        "notify_at": at("NOTIFY"), "suspend_at": at("SUSPEND"),
+        "suspend_immediately_at": at("SUSPEND_IMMEDIATE"),
+    }  # fmt: skip
 
 
 def _auto_suspend(warehouse: dict[str, Any]) -> str | None:

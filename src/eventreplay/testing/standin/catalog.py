@@ -21,6 +21,8 @@ _EMPTY: dict[str, dict[str, Any]] = {
     "integrations": {},
     "warehouses": {},
     "monitors": {},
+    "schemas": {},
+    "pipes": {},
 }
 SYSTEM_ROLES = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLIC")
 

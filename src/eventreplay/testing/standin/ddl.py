@@ -15,6 +15,7 @@ from eventreplay.testing.standin.failures import SqlError, exists_already, not_f
 from eventreplay.testing.standin.moving import clone_schema, clone_table, exchange, rename
 from eventreplay.testing.standin.parameters import DONE, plain
 from eventreplay.testing.standin.results import Result
+from eventreplay.testing.standin.schemas import alter_access, keep_kind, take_kind
 from eventreplay.testing.standin.session import Run, Session
 from eventreplay.testing.standin.tables import Key, dotted, key_of, name_of
 from eventreplay.testing.standin.translate import Cursor
@@ -57,12 +58,19 @@ def _column_comments(session: Session, found: re.Match[str]) -> Result | None:
 
 def run(session: Session, sql: str, params: Any) -> Result:
     """Run one definition."""
+    if (altered := alter_access(session, sql)) is not None:
+        return altered
+    return _run(session, sql, params)
+
+
+def _run(session: Session, sql: str, params: Any) -> Result:
     if found := _DATABASE.fullmatch(sql):
         return _database(session, found)
     if re.match(r"UNDROP\b", sql, re.IGNORECASE):
         raise unsupported("UNDROP (time travel)")
     if (found := _COLUMN_COMMENTS.fullmatch(sql)) and (commented := _column_comments(session, found)):
         return commented
+    sql, schema_kind = take_kind(sql)
     expression = parse_one(sql)
     cursor = Cursor(session)
     cursor.check_db_and_schema(expression)
@@ -72,6 +80,8 @@ def run(session: Session, sql: str, params: Any) -> Result:
         raise unsupported(" ".join(sql.split()[:4]))
     keys = _keys(session, expression)
     _check(session, expression, keys)
+    if schema_kind is not None:
+        keep_kind(session, keys[0], schema_kind)
     special = _special(session, expression, keys)
     if special is not None:
         return special
@@ -237,7 +247,7 @@ def _afterwards(session: Session, expression: Expr, key: Key) -> None:
         if kind == "TABLE" and not expression.args.get("exists"):
             session.duck.execute(_forget(key), [key[1], key[2]])
         if f"{stored} {name}" not in catalog.owners or expression.args.get("replace"):
-            rights.owns(session, stored, name)
+            rights.owns(session, stored, name, future=kind)
     elif isinstance(expression, exp.Drop):
         if kind == "TABLE":
             session.duck.execute(_forget(key), [key[1], key[2]])

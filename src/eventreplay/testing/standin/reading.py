@@ -1,16 +1,18 @@
 """Queries, SHOW and DESCRIBE."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 from fakesnow import statement_type
 from fakesnow.dialect import parse_one
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 from eventreplay.testing.standin import rights
 from eventreplay.testing.standin.dml import check_reads, reads_of
+from eventreplay.testing.standin.engine import search_path
 from eventreplay.testing.standin.failures import unsupported
 from eventreplay.testing.standin.results import Result
 from eventreplay.testing.standin.session import Session
@@ -65,6 +67,22 @@ def _with_binary_lengths(session: Session, expression: exp.Describe, table: pa.T
     return table.set_column(table.column_names.index("type"), "type", pa.array(kinds, pa.string()))
 
 
+@contextmanager
+def _looking_at(session: Session, expression: Expr) -> Iterator[None]:
+    """DESCRIBE reads the columns' list of the current database: the table's, for as long as it takes."""
+    target = expression.find(exp.Table) if isinstance(expression, exp.Describe) else None
+    database = None if target is None else key_of(session, target)[0]
+    if not database or database == session.database or not session.engine.has_database(database):
+        yield
+        return
+    session.duck.execute(search_path(database, None))
+    try:
+        yield
+    finally:
+        known = session.database
+        session.duck.execute("USE memory.main" if known is None else search_path(known, session.schema))
+
+
 def run(session: Session, sql: str, params: Any) -> Result:
     """Run one statement that changes nothing."""
     sql = _system(session, session.conn.variables.inline_variables(sql))
@@ -94,11 +112,12 @@ def run(session: Session, sql: str, params: Any) -> Result:
             )
             session.duck.execute(text, own)
             return Result.fetched(session.duck, kind)
-        cursor.execute(sql, binding_params=params)
-        last, values, table = cursor.ran()
-        if table is None:
-            return Result.status("Statement executed successfully.", kind)
-        described = session.duck.execute(f"DESCRIBE {last}", values).fetchall()
+        with _looking_at(session, expression):
+            cursor.execute(sql, binding_params=params)
+            last, values, table = cursor.ran()
+            if table is None:
+                return Result.status("Statement executed successfully.", kind)
+            described = session.duck.execute(f"DESCRIBE {last}", values).fetchall()
         if isinstance(expression, exp.Describe):
             table = _with_binary_lengths(session, expression, table)
         return Result(table, [str(row[1]) for row in described], kind)

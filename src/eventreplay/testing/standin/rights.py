@@ -35,6 +35,17 @@ def privileges(session: Session, kind: str, name: str) -> set[str]:
     return held
 
 
+def manages_access(session: Session, schema: str) -> bool:
+    """Whether a schema was made WITH MANAGED ACCESS: then its owner alone grants rights on what is in it."""
+    return bool(session.engine.catalog.section("schemas").get(schema, {}).get("managed"))
+
+
+def owned(key: str) -> tuple[str, str]:
+    """Kind and name of a key of `Catalog.owners`."""
+    kind = "FILE FORMAT" if key.startswith("FILE FORMAT ") else key.partition(" ")[0]
+    return kind, key.removeprefix(f"{kind} ")
+
+
 def parts_of(name: str) -> tuple[str, str, str]:
     """Database, schema and object of a dotted name; dots in the middle are the schema's own."""
     database, rest = name.split(".", 1)
@@ -42,14 +53,17 @@ def parts_of(name: str) -> tuple[str, str, str]:
     return database, schema, own
 
 
-def owns(session: Session, kind: str, name: str) -> None:
-    """Record that the session's role made an object, and give what was granted on future ones."""
+def owns(session: Session, kind: str, name: str, future: str | None = None) -> None:
+    """Record that the session's role made an object, and give what was granted on future ones.
+
+    `future` is what it is called in such grants, where that is not `kind`: views are kept with the tables.
+    """
     catalog = session.engine.catalog
     places = {name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1)}
     with catalog.changed():
         catalog.owners[f"{kind} {name}"] = session.role
         for held in catalog.grants.values():
-            given = [[p, kind, name] for p, k, n in held if k == f"FUTURE {kind}" and n in places]
+            given = [[p, kind, name] for p, k, n in held if k == f"FUTURE {future or kind}" and n in places]
             held += [entry for entry in given if entry not in held]
 
 
@@ -63,12 +77,15 @@ def dropped(session: Session, kind: str, name: str) -> None:
         )
 
     with catalog.changed():
-        for key in [key for key in catalog.owners if gone(*key.split(" ", 1))]:
+        for key in [key for key in catalog.owners if gone(*owned(key))]:
             del catalog.owners[key]
         for role, held in catalog.grants.items():
             catalog.grants[role] = [entry for entry in held if not gone(entry[1], entry[2])]
-        for key in [key for key in catalog.stages if gone("STAGE", key)]:
-            del catalog.stages[key]
+        for section, held_kind in (("stages", "STAGE"), ("formats", "FILE FORMAT"), ("pipes", "PIPE")):
+            for key in [key for key in catalog.section(section) if gone(held_kind, key)]:
+                del catalog.section(section)[key]
+        for key in [key for key in catalog.section("schemas") if gone("SCHEMA", key)]:
+            del catalog.section("schemas")[key]
 
 
 def exchanged(session: Session, one: str, other: str) -> None:
@@ -105,7 +122,7 @@ def need(session: Session, privilege: str, kind: str, name: str) -> None:
     """
     if is_admin(session):
         return
-    if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT"):
+    if kind in ("TABLE", "VIEW", "STAGE", "FILE FORMAT", "PIPE"):
         database, schema, _ = parts_of(name)
         need_usage(session, database, schema)
     held = privileges(session, kind, name)

@@ -6,7 +6,17 @@ from typing import Any
 
 from sqlglot import TokenType, tokenize
 
-from eventreplay.testing.standin import account, ddl, dml, files, parameters, reading
+from eventreplay.testing.standin import (
+    account,
+    ddl,
+    dml,
+    files,
+    granting,
+    parameters,
+    pipes,
+    reading,
+    schemas,
+)  # fmt: skip
 from eventreplay.testing.standin.copying import copy_into
 from eventreplay.testing.standin.failures import SqlError, unsupported
 from eventreplay.testing.standin.results import Result
@@ -15,7 +25,7 @@ from eventreplay.testing.standin.session import Session
 Handler = Callable[[Session, str, Any], Result]
 _COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|/\*.*?\*/", re.DOTALL)
 _REFUSED = (
-    "STREAM|TASK|PIPE|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
+    "STREAM|TASK|DYNAMIC TABLE|ALERT|EXTERNAL TABLE|ICEBERG TABLE|HYBRID TABLE|PROCEDURE|FUNCTION|SHARE"
 )
 _ACCOUNT = "ROLE|USER|WAREHOUSE|RESOURCE MONITOR|STORAGE INTEGRATION|NETWORK POLICY"
 _SPACE = re.compile(r"\s+")
@@ -48,7 +58,10 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
         files.define,
     ),
     (r"SHOW (STAGES|FILE FORMATS)\b", files.show),
-    (r"(GRANT|REVOKE|SHOW GRANTS)\b", account.grants),
+    (r"(CREATE|ALTER|DROP)( OR REPLACE)? PIPE\b", pipes.define),
+    (r"SHOW PIPES\b", pipes.show),
+    (r"SHOW SCHEMAS\b", schemas.show),
+    (r"(GRANT|REVOKE|SHOW GRANTS|SHOW FUTURE GRANTS)\b", granting.grants),
     (
         rf"(CREATE|ALTER|DROP|DESCRIBE|DESC)( OR REPLACE)? ({_ACCOUNT})\b",
         account.define,
