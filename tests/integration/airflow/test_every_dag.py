@@ -15,13 +15,15 @@ GREEN = {"success", "skipped"}
 
 
 def see_green(story: Story) -> None:
-    """No task of any run is anything but well, on its first try; those left out were left out on purpose."""
+    """Every task of every run is well; what was left out was left out on purpose.
+
+    A load that met another one wrote nothing and was tried again; nothing else needed a second try.
+    """
     for done in story.done:
         assert done.state.state == "success"
-        left_out = {task.task_id for task in done.state.tasks if task.state == "skipped"}
-        assert left_out <= {"docs"}
-        odd = [task for task in done.state.tasks if task.state not in GREEN or task.try_number != 1]
-        assert [task for task in odd if task.state != "skipped"] == []
+        for task in done.state.tasks:
+            assert task.state == "success" or (task.state, task.task_id) == ("skipped", "docs")
+            assert task.try_number <= 1 or task.task_id == "load"
 
 
 def see_exact(scene: Scene, *, deliveries: int) -> None:
@@ -37,9 +39,8 @@ def see_exact(scene: Scene, *, deliveries: int) -> None:
 
 def test_every_dag_ran_green(told: Story) -> None:
     see_green(told)
-    assert [(done.dag_id, done.by) for done in told.done] == [
-        (BACKFILL, "REST"), (LOAD, "asset"), (LIVE, "REST"), (LOAD, "REST"), (DBT, "REST"), (QUALITY, "REST"),
-    ]  # fmt: skip
+    assert told.by("REST") == [BACKFILL, LIVE, LOAD, DBT, QUALITY]
+    assert set(told.by("asset")) == {LOAD}
     assert told.airflow.import_errors() == {}
     assert set(DAG_IDS) <= set(told.airflow.dags())
 
@@ -56,10 +57,12 @@ def test_both_ways_in_left_their_partitions(told: Story) -> None:
     assert live.next_offset + live.next_quarantine_offset == EVENTS
 
 
-def test_a_load_says_what_it_loaded(told: Story) -> None:
-    loads = [done.state.run for done in told.done if done.dag_id == LOAD]
-    receipts = [told.airflow.xcom(run, "load") for run in loads]
-    assert [receipt["read"] for receipt in receipts] == [EVENTS, 0]
+def test_loads_say_what_they_loaded_and_it_adds_up(told: Story) -> None:
+    runs = [done.state.run for done in told.done if done.dag_id in {LOAD, LIVE}]
+    receipts = [told.airflow.xcom(run, "load") for run in runs]
+    assert sum(receipt["read"] for receipt in receipts) == 2 * EVENTS
+    assert receipts[-1]["read"] == 0
+    loads = [run for run in runs if run.dag_id == LOAD]
     assert all(told.airflow.xcom(run, "verify")["ok"] is True for run in loads)
 
 
@@ -80,6 +83,6 @@ def test_on_a_laptop_the_same_dags_run_without_any_server(platform: Platform) ->
     story.check()
     story.rebuild()
     see_green(story)
-    assert [done.dag_id for done in story.done][-3:] == [DBT, QUALITY, REBUILD]
-    assert story.done[-3].by == "asset"
+    assert story.by("REST") == [BACKFILL, LIVE, LOAD, LOAD, QUALITY, REBUILD]
+    assert story.by("asset")[-1] == DBT
     see_exact(scene, deliveries=2 * EVENTS)

@@ -31,7 +31,9 @@ STARTED_S_MAX = 90.0
 LOOK_S = 0.25
 QUIET_LOOKS = 8
 LOG_LINES_MAX = 40
-FAILED = {"failed", "upstream_failed"}
+
+_WHOSE = {"dag_id", "run_id", "task_id", "map_index", "try_number", "ti_id", "ti"}
+"""Stands beside every entry of a task's log."""
 
 T = TypeVar("T")
 
@@ -338,7 +340,7 @@ def _line(entry: object) -> str:
     """An entry of a log: when, how bad, what, and its fields."""
     if not isinstance(entry, dict):
         return str(entry)
-    known = ("timestamp", "level", "logger", "event", "filename", "lineno")
+    known = {"timestamp", "level", "logger", "event", "filename", "lineno", *_WHOSE}
     fields = {name: value for name, value in entry.items() if name not in known}
     words = [str(entry.get(name) or "") for name in ("timestamp", "level", "event")]
     return " ".join([*(word for word in words if word), json.dumps(fields, default=str) if fields else ""])
