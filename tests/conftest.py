@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from eventreplay.testing.services import CephServer, PostgresServer, RabbitServer, S3Server, StandInServer
 
 ROOT = Path(__file__).resolve().parents[1]
+AIRFLOW = "tests/integration/airflow/"
 
 # `same`: the same examples in every run, so that a red build is the change's fault. `search` looks for new
 # ones (HYPOTHESIS_PROFILE=search make test); what it finds it prints, ready to be pasted as an @example.
@@ -54,6 +56,19 @@ def pytest_configure() -> None:
         name for name in os.environ if name.startswith("EVENTREPLAY_") and not name.startswith(ours)
     ]:
         del os.environ[name]
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc] # ships no types
+    """A file's tests run in one process, and all that share an Airflow: it takes half a minute to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return AIRFLOW if nodeid.startswith(AIRFLOW) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files | None:
+    """For `--dist loadfile`; any other way is xdist's own."""
+    return _Files(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
