@@ -25,10 +25,13 @@ from eventreplay.log.sealing import canonical
 from eventreplay.redaction import names_secret, redacted
 from eventreplay.replay import LoadedRange, ReplayReceipt
 from eventreplay.secret import MASK, Secret
+from eventreplay.verify import Verification
 
 KINDS = ("capture", "replay", "verify", "dbt", "live")
 FACTS_BYTES_MAX = 1024 * 1024
 """Facts of one receipt: counts, ranges and hashes, never data."""
+NAMED_MAX = 20
+"""Rows that differ which the receipt of a comparison names, of each kind."""
 
 _FORMAT = 1
 _MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -267,6 +270,25 @@ def _loaded_range(log: Log, loaded: LoadedRange) -> dict[str, Any]:
     numbers = range(loaded.after_commit + 1, loaded.upto_commit + 1)
     read = [commit for commit in map(reader.commit, numbers) if commit is not None]
     return {**asdict(loaded), "epoch": reader.epoch(), "event_hash_sum": str(hash_sum_of(read))}
+
+
+def verified(log: Log, found: Verification, *, sink: str, **more: object) -> dict[str, Any]:
+    """The facts of a comparison: up to which commits, what was counted and added up, and what differs.
+
+    Args:
+        log: what was compared with.
+        found: what the verb gave; its ranges are added up, and few differences are named.
+        sink: whose rows, as a URL without secrets.
+        more: what else is to be known: `seconds`.
+    """
+    facts = found.to_json()
+    for part in facts["partitions"]:
+        ranges = part.pop("ranges")
+        part["unequal_ranges"] = sum(not one["equal"] for one in ranges)
+        part["event_hash_sum"] = str(sum(int(one["log_hash_sum"] or 0) for one in ranges))
+    for kind in ("missing", "doubled", "altered", "unknown"):
+        facts[kind] = facts[kind][:NAMED_MAX]
+    return {**facts, "log": log.url, "sink": sink, **more}
 
 
 def commit_range(before: Commit | None, last: Commit) -> dict[str, Any]:

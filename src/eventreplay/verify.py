@@ -2,18 +2,17 @@
 
 For each partition the chain of commits is verified, and RAW.EVENTS together with RAW.QUARANTINE is compared
 with it up to the sink's checkpoint, by COUNT and SUM of hashes in ranges of commits. What is not loaded yet
-is behind, not missing. Where a range differs, its rows are found and named: missing, doubled, altered, unknown.
+is behind, not missing. Where a range differs, its rows are named: missing, doubled, altered, unknown.
 Given a codec, every segment is also read, hashed and decoded again, and compared with RAW column by column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from eventreplay.differences import Differences, Drill, Named
 from eventreplay.errors import CodecChangedError, ConfigError, CorruptLogError, EpochError
@@ -32,6 +31,7 @@ from eventreplay.tally import (
     SupportsTally,
     Tally,
 )
+from eventreplay.verification import PartitionVerification, RangeTally, Verification
 
 __all__ = [
     "Named",
@@ -51,89 +51,6 @@ MOVES_MAX = 8
 """How often a load may move the checkpoint while rows behind it are looked for."""
 _ORDERS: tuple[Order, ...] = ("log", "capture")
 _BATCH_ROWS = 65_536
-
-
-@frozen(kw_only=True)
-class RangeTally:
-    """A range of commits: what the log says of it, and what the sink holds.
-
-    `log_hash_sum` is None for records that capture refused, of whose hashes no commit speaks. `claimed` adds
-    up the hashes that rows carry, `computed` those made of what they hold; see `tally`.
-    """
-
-    order: Order
-    first_commit: int
-    last_commit: int
-    first_offset: int
-    end_offset: int
-    log_rows: int
-    rows: int
-    refused: int
-    log_hash_sum: int | None
-    claimed: int
-    computed: int
-    equal: bool
-
-
-@frozen(kw_only=True)
-class PartitionVerification:
-    """One partition: how far the sink is, and its ranges.
-
-    `commits` and `digest` say up to which commit it was compared; `behind_commits` and `behind_rows` what the
-    log has beyond.
-    """
-
-    partition: str
-    commits: int
-    digest: str
-    rows: int
-    behind_commits: int
-    behind_rows: int
-    ranges: tuple[RangeTally, ...]
-
-
-@frozen(kw_only=True)
-class Verification:
-    """What `verify` found. The counts are exact; of each kind some rows are named.
-
-    Attributes:
-        log: its URL.
-        replay_id: whose checkpoints.
-        deep: whether every column was compared.
-        partitions: by name.
-        missing: rows that the log has and the sink has not.
-        doubled: offsets at which the sink has several rows.
-        altered: rows that differ.
-        unknown: rows that the sink has and the log has not.
-        missing_count: and so on: how many.
-    """
-
-    log: str
-    replay_id: str
-    deep: bool
-    partitions: tuple[PartitionVerification, ...]
-    missing: tuple[Named, ...]
-    doubled: tuple[Named, ...]
-    altered: tuple[Named, ...]
-    unknown: tuple[Named, ...]
-    missing_count: int
-    doubled_count: int
-    altered_count: int
-    unknown_count: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether the sink holds exactly what the log holds up to its checkpoints."""
-        return not (self.missing_count + self.doubled_count + self.altered_count + self.unknown_count)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain JSON data; sums as text, of more digits than many readers hold."""
-        facts = asdict(self)
-        for part in facts["partitions"]:
-            for one in part["ranges"]:
-                for name in ("log_hash_sum", "claimed", "computed"):
-                    one[name] = None if one[name] is None else str(one[name])
-        return {"ok": self.ok, **facts}
 
 
 def verify(

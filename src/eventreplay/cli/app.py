@@ -20,6 +20,7 @@ from eventreplay.cli.commands import (
     receipts,
     replay,
     snowflake,
+    verify,
 )
 from eventreplay.cli.options import examples
 
@@ -60,6 +61,7 @@ def _root(
 demo.register(app)
 capture.register(app)
 replay.register(app)
+verify.register(app)
 live.register(app)
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")

@@ -90,10 +90,10 @@ def tallied(
     """See `SupportsTally.tallied`."""
     limit = "" if rows_max is None else f" LIMIT {int(rows_max)}"
     with driver_errors(f"Reading {schema}"):
-        found: Any = connection.execute(
+        found: Any = connection.sql(
             f"""SELECT log_offset, event_id, claimed, computed FROM ({_source(schema, order)}) AS tallied
             WHERE log_offset >= {int(span.first)} AND log_offset < {int(span.end)} ORDER BY 1{limit}""",
-            {"partition": partition},
+            params={"partition": partition},
         ).to_arrow_reader(BATCH_ROWS)
         for batch in found:
             yield pa.RecordBatch.from_arrays(batch.columns, schema=TALLIED_SCHEMA)

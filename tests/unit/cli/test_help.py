@@ -16,6 +16,7 @@ COMMANDS = (
     ("demo",),
     ("capture",),
     ("replay",),
+    ("verify",),
     ("log", "ls"),
     ("log", "check"),
     ("log", "gc"),
