@@ -26,6 +26,7 @@ from eventreplay.errors import ConfigError
 
 _MIB = 1024 * 1024
 _SHOWN_CHARACTERS_MAX = 60
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @frozen
@@ -139,6 +140,8 @@ def load_settings(
 ) -> Settings:
     """Settings from all their places: `arguments` win over `environ`, that over `file`, that over defaults.
 
+    Where none of them names a log, S3_BUCKET and S3_PREFIX in `environ` do: `s3://<bucket>/<prefix>`.
+
     Args:
         file: a TOML file, which must be there; None: `eventreplay.toml` in the working directory, if any.
         environ: variables; None: those of this process.
@@ -148,14 +151,39 @@ def load_settings(
         ConfigError: a value is not allowed, a name is unknown, or the file cannot be read.
     """
     values: dict[str, object] = {}
+    variables = os.environ if environ is None else environ
     for where, name, value in [
+        *_from_bucket(variables),
         *_from_file(file),
-        *_from_environment(os.environ if environ is None else environ),
+        *_from_environment(variables),
         *_from_arguments({} if arguments is None else arguments),
     ]:
         _check(name, value, where)
         values[name] = value
+    if "log_url" not in values and variables.get("S3_PREFIX"):
+        raise ConfigError(
+            "S3_PREFIX is set in the environment, and S3_BUCKET is not.",
+            hint="Set both, or log_url; else the log would be a folder on this machine.",
+            setting="log_url",
+            origin="S3_PREFIX in the environment",
+        )
     return Settings(**values)  # type: ignore[arg-type] # each was checked against its own rule
+
+
+def _from_bucket(environ: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
+    """The log by the variables that deployments have for a bucket and a prefix in it; the weakest place."""
+    bucket, prefix = environ.get("S3_BUCKET", ""), environ.get("S3_PREFIX", "").strip("/")
+    if not bucket:
+        return  # container platforms set variables to nothing where they mean "not set"
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigError(
+            f"S3_BUCKET in the environment is {_shown(bucket)}.",
+            hint="It must be the name of a bucket: 3 to 63 of a-z, 0-9, '.', '-', without s3:// and slashes.",
+            setting="log_url",
+            origin="S3_BUCKET in the environment",
+        )
+    where = "S3_BUCKET with S3_PREFIX in the environment" if prefix else "S3_BUCKET in the environment"
+    yield where, "log_url", f"s3://{bucket}/{prefix}".rstrip("/")
 
 
 def _from_file(file: str | os.PathLike[str] | None) -> Iterator[tuple[str, str, object]]:

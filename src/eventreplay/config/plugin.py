@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from eventreplay.config.fields import Kind, UnfitError, kinds_of
 from eventreplay.config.file import FILE_NAME, SettingsFile, read_file
-from eventreplay.config.sections import refuse_unknown, variable, variable_prefix
+from eventreplay.config.sections import NOT_SETTINGS, refuse_unknown, variable, variable_prefix
 from eventreplay.errors import ConfigError
 from eventreplay.secret import Secret
 
@@ -171,7 +171,8 @@ def is_configured(
     if found is not None and isinstance(found.values.get(name), dict):
         return True
     usual = () if cls is None else _usual(cls).values()
-    return any(each.startswith(variable_prefix(name)) for each in variables) or any(
+    ours = (each for each in variables if each not in NOT_SETTINGS)
+    return any(each.startswith(variable_prefix(name)) for each in ours) or any(
         variables.get(each) for each in usual
     )
 
@@ -219,7 +220,7 @@ def _from_section(section: str, kinds: Mapping[str, Kind], file: SettingsFile | 
 def _from_our_variables(section: str, kinds: Mapping[str, Kind], environ: Mapping[str, str]) -> _Given:
     by_variable = {variable(section, name): name for name in _names(kinds)}
     prefix = variable_prefix(section)
-    ours = sorted(name for name in environ if name.startswith(prefix))
+    ours = sorted(name for name in environ if name.startswith(prefix) and name not in NOT_SETTINGS)
     refuse_unknown(ours, by_variable, "in the environment", kind="variable")
     for each in ours:
         name, origin = by_variable[each], f"{each} in the environment"

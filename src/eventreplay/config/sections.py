@@ -10,8 +10,19 @@ from importlib import metadata
 from eventreplay.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "EVENTREPLAY_"
-NOT_SETTINGS = frozenset({"EVENTREPLAY_DEBUG", "EVENTREPLAY_DUCKDB_PATH"})
-"""Variables with the prefix that others read: the command line, and the dbt profile."""
+NOT_SETTINGS = frozenset(
+    {
+        "EVENTREPLAY_DEBUG",
+        "EVENTREPLAY_DBT_TARGET",
+        "EVENTREPLAY_DBT_THREADS",
+        "EVENTREPLAY_DUCKDB_MEMORY",
+        "EVENTREPLAY_DUCKDB_PATH",
+        "EVENTREPLAY_DUCKDB_THREADS",
+        "EVENTREPLAY_RAW_SCHEMA",
+        "EVENTREPLAY_SCHEMA_SUFFIX",
+    }
+)
+"""Variables with the prefix that others read: the command line, and the dbt project."""
 TESTS_PREFIX = "EVENTREPLAY_TEST_"
 """Where tests find servers that are there already."""
 LOG_STORE = "s3"
