@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from attrs import define, field
 
@@ -43,16 +42,15 @@ class Notifier:
     def ready(self) -> None:
         """The service runs. Said once."""
         if not self._is_ready:
-            self._is_ready = True
-            self._send("READY=1")
+            self._is_ready = self._send("READY=1")
 
     def alive(self) -> None:
         """A sign of life, if it is time for one."""
         now_s = self.clock()
         if self.watchdog_s is None or (self._alive_s is not None and now_s - self._alive_s < self.watchdog_s):
             return
-        self._alive_s = now_s
-        self._send("WATCHDOG=1")
+        if self._send("WATCHDOG=1"):
+            self._alive_s = now_s
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`; said when it is another one."""
@@ -64,10 +62,16 @@ class Notifier:
         """The service ends."""
         self._send("STOPPING=1")
 
-    def _send(self, line: str) -> None:
+    def _send(self, line: str) -> bool:
+        """Whether it was taken; a manager that does not listen must neither end a service nor hold it up."""
         if not self.address:
-            return
-        # A leading @ is an address without a file. A manager that does not listen must not end a service.
+            return True
+        # A leading @ is an address without a file.
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:
-            end.sendto(line.encode(), address)
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        try:
+            with socket.socket(socket.AF_UNIX, kind) as end:
+                end.sendto(line.encode(), address)
+        except OSError:
+            return False
+        return True
