@@ -7,6 +7,7 @@ YEAR_1_US = -62_135_596_800_000_000
 YEAR_9999_US = 253_402_300_799_999_999
 """The first and the last microsecond that Snowflake promises to keep."""
 
+# try_cast, where val is known to be a number: DuckDB folds literals in branches that are not taken, too.
 MACRO = f"""
 CREATE OR REPLACE MACRO {{place}}._moment(us) AS (
     CASE WHEN us IS NULL THEN NULL
@@ -15,7 +16,7 @@ CREATE OR REPLACE MACRO {{place}}._moment(us) AS (
 );
 CREATE OR REPLACE MACRO {{place}}._fs_to_timestamp(val, scale) AS (
     CASE WHEN try_cast(val AS BIGINT) IS NULL THEN CAST(val AS TIMESTAMP)
-         WHEN scale <= 6 THEN {{place}}._moment(val::HUGEINT * (10 ** greatest(6 - scale, 0))::HUGEINT)
-         ELSE {{place}}._moment(val::HUGEINT // (10 ** greatest(scale - 6, 0))::HUGEINT) END
+         WHEN scale <= 6 THEN {{place}}._moment(try_cast(val AS HUGEINT) * (10 ** greatest(6 - scale, 0))::HUGEINT)
+         ELSE {{place}}._moment(try_cast(val AS HUGEINT) // (10 ** greatest(scale - 6, 0))::HUGEINT) END
 );
 """
