@@ -56,7 +56,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=1),
     "on_failure_callback": task_failed,
 }
-"""Every task goes on at its checkpoint, so it may be tried again: after 5, 10, 20, ... seconds, for five minutes."""
+"""Every task goes on at its checkpoint: it is tried again after 5, 10, 20, ... seconds, 5 minutes long."""
 
 
 def parameter(name: str) -> Any:

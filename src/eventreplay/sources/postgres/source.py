@@ -103,6 +103,10 @@ class PostgresSource:
             table.check_sequence(self._session, journal, horizon.highest_seen, known=self._after)
         return None if position <= base and self._after is None else Position(position)
 
+    def begins_at(self) -> Position:
+        """The lowest position that an event can have: where the sequence begins, or the first id there is."""
+        return Position(self._base(self._open()) + 1)
+
     def holds(self) -> Sequence[holes.Hold]:
         """Who keeps the head of the last call below a hole; empty if nobody does."""
         return [] if self._horizon is None else list(self._horizon.held_by)

@@ -1,0 +1,202 @@
+"""Tasks that die half-way, run twice at once, or run again long after: the tables are those of a quiet day.
+
+On a laptop's ends (files, a folder, DuckDB), with Airflow's own processes and real signals. Each kill
+proves that it fell in the middle: something of the work was there, and not all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+from attrs import define
+
+from eventreplay.capture import CaptureOptions, capture
+from eventreplay.log import Log
+from eventreplay.sinks.duckdb import DuckDBSink
+from eventreplay.sources.files import FileSource
+from eventreplay.testing import TickingClock
+from eventreplay.testing.services import AirflowServer, Run
+from eventreplay.verify import verify
+from tests.integration.airflow.platform import EmbeddedScene, Platform
+from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD
+
+pytestmark = pytest.mark.timeout(1_200)
+
+EVENTS = 6_000
+RANGE = 2_000
+SEGMENT = 20
+"""Positions in a segment, each a commit: a hundred commits a range leave time to kill in the middle."""
+HISTORY = {"range_positions": RANGE, "segment_positions": SEGMENT}
+TWINS = {BACKFILL: "twin_backfill", LOAD: "twin_load"}
+"""The same DAGs once more under other names: two runs of one DAG wait for each other, these do not."""
+MIDDLE_S_MAX = 120.0
+WAL_BYTES = 400_000
+"""Some transactions of a load, by far not all."""
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    twins = tmp_path_factory.mktemp("twins")
+    for dag_id, name in TWINS.items():
+        text = Path(shutil.copy(f"dags/{dag_id}.py", twins / f"{name}.py")).read_text("utf-8")
+        assert f'name="{dag_id}"' in text
+        (twins / f"{name}.py").write_text(text.replace(f'name="{dag_id}"', f'name="{name}"'), "utf-8")
+    with Platform.start(None, more_dags=[twins]) as platform:
+        yield platform
+
+
+@define
+class Day:
+    """A scene, filled, and what its DAGs do; nothing runs that was not told to."""
+
+    airflow: AirflowServer
+    scene: EmbeddedScene
+
+    @classmethod
+    def begin(cls, platform: Platform, *, live_from: int = 0) -> Day:
+        airflow = platform.airflow
+        airflow.wait_known(*DAG_IDS, *TWINS.values())
+        for dag_id in (*DAG_IDS, *TWINS.values()):
+            airflow.pause_dag(dag_id)
+        scene = platform.embedded()
+        scene.fill(EVENTS, live_from=live_from)
+        return cls(airflow, scene)
+
+    def start(self, dag_id: str, conf: Mapping[str, object] | None = None) -> Run:
+        return self.airflow.trigger(dag_id, conf)
+
+    def kill(self, run: Run, task_id: str, in_the_middle: Callable[[], bool], map_index: int = -1) -> None:
+        """SIGKILL to the process that runs the task, as soon as it is in the middle of its work."""
+        pid = self.airflow.task_pid(run, task_id, map_index)
+        until(in_the_middle)
+        os.kill(pid, signal.SIGKILL)
+
+    def commits(self, partition: str) -> int:
+        log = self.scene.log()
+        head = log.reader(partition).head() if log.exists() else None
+        return 0 if head is None else head.number
+
+    def records(self) -> int:
+        """Events and rejects of the log, over all partitions."""
+        log = self.scene.log()
+        heads = [log.reader(name).head() for name in log.partitions()]
+        return sum(head.next_offset + head.next_quarantine_offset for head in heads if head is not None)
+
+    def loaded(self) -> int:
+        """Rows of RAW and its quarantine; the file must be free."""
+        return self.scene.count("RAW.EVENTS") + self.scene.count("RAW.QUARANTINE")
+
+    def chains(self) -> dict[str, str]:
+        """Hash of the last commit by partition of the journal: it stands for every byte before it."""
+        log = self.scene.log()
+        names = [name for name in log.partitions() if name.startswith("journal")]
+        return {name: head.sha256 for name in names if (head := log.reader(name).head()) is not None}
+
+    def see_the_quiet_day(self, *, deliveries: int) -> None:
+        """Log, RAW and marts are what they are where nothing goes wrong."""
+        assert self.chains() == quiet_chains(self.scene)
+        assert self.records() == self.loaded() == deliveries
+        with DuckDBSink(self.scene.file, clock=TickingClock()) as sink:
+            assert verify(self.scene.log(), sink).ok
+        assert self.scene.differences() == []
+
+
+def until(condition: Callable[[], bool]) -> None:
+    pause, end_s = threading.Event(), time.monotonic() + MIDDLE_S_MAX
+    while not condition():
+        assert time.monotonic() < end_s, "the middle was never reached"
+        pause.wait(0.005)
+
+
+def quiet_chains(scene: EmbeddedScene) -> dict[str, str]:
+    """The journal's partitions as the library captures them, one after the other, undisturbed."""
+    log = Log.open(scene.work / "quiet-log")
+    for number in range(EVENTS // RANGE):
+        source = FileSource(scene.work / "journal")
+        first = number * RANGE
+        options = CaptureOptions(segment_positions=SEGMENT)
+        capture(source, log, f"journal-{number:06}", first=first, upto=first + RANGE - 1, options=options)
+        source.close()
+    return {name: head.sha256 for name in log.partitions() if (head := log.reader(name).head()) is not None}
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def built_of(day: Day) -> int:
+    """Models that a dbt run has said to be done, by its log."""
+    logs = [path.read_text("utf-8", "replace") for path in (day.scene.work / "airflow").rglob("dbt.log")]
+    return sum(text.count("OK created") for text in logs)
+
+
+def test_killed_half_way_and_tried_again_with_live_and_history_at_once(laptop: Platform) -> None:
+    day = Day.begin(laptop)
+    airflow = day.airflow
+    backfill = day.start(BACKFILL, HISTORY)
+    live = day.start(LIVE)
+    day.kill(backfill, "capture", lambda: day.commits("journal-000001") >= 3, map_index=1)
+    assert 3 <= day.commits("journal-000001") < RANGE // SEGMENT, "it was not killed in the middle"
+    assert [each.state for each in (airflow.wait(backfill), airflow.wait(live))] == ["success"] * 2
+    assert {(task.map_index, task.try_number) for task in airflow.state(backfill).of("capture")} == {
+        (0, 1), (1, 2), (2, 1),
+    }  # fmt: skip
+    before = day.loaded()
+
+    load = day.start(LOAD)
+    wal = day.scene.file.with_name(f"{day.scene.file.name}.wal")
+    day.kill(load, "load", lambda: size_of(wal) > WAL_BYTES)
+    held = day.loaded()
+    assert before < held < day.records(), "it was not killed in the middle"
+    airflow.wait(load)
+    assert airflow.xcom(load, "load")["read"] == day.records() - held, (
+        "it goes on behind the last transaction"
+    )
+
+    dbt = day.start(DBT)
+    day.kill(dbt, "build", lambda: built_of(day) >= 5)
+    with duckdb.connect(str(day.scene.file)) as found:
+        ((tables,),) = found.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'MART'"
+        ).fetchall()
+    assert tables < len(list(Path("dbt/models/marts").glob("*.sql"))), "it was not killed in the middle"
+    airflow.wait(dbt)
+    assert [task.try_number for task in airflow.state(dbt).of("build")] == [2]
+    day.see_the_quiet_day(deliveries=2 * EVENTS)
+
+
+@pytest.mark.long
+def test_an_old_run_that_is_cleared_changes_nothing(laptop: Platform) -> None:
+    day = Day.begin(laptop)
+    old = day.start(BACKFILL, HISTORY)
+    day.airflow.wait(old)
+    load = day.start(LOAD)
+    day.airflow.wait(load)
+    day.airflow.wait(day.start(LIVE))
+    day.airflow.wait(day.start(DBT))
+    for run in (old, load):
+        assert day.airflow.clear(run)
+        assert day.airflow.wait(run).state == "success"
+    assert day.airflow.xcom(load, "load")["read"] == 0
+    day.see_the_quiet_day(deliveries=2 * EVENTS)
+
+
+@pytest.mark.long
+def test_the_same_twice_at_once(laptop: Platform) -> None:
+    day = Day.begin(laptop)
+    captures = [day.start(dag_id, HISTORY) for dag_id in (BACKFILL, TWINS[BACKFILL])]
+    assert [day.airflow.wait(run).state for run in captures] == ["success"] * 2
+    assert day.chains() == quiet_chains(day.scene)
+    loads = [day.start(dag_id) for dag_id in (LOAD, TWINS[LOAD])]
+    assert [day.airflow.wait(run).state for run in loads] == ["success"] * 2
+    assert sum(day.airflow.xcom(run, "load")["read"] for run in loads) == EVENTS
+    day.airflow.wait(day.start(DBT))
+    day.see_the_quiet_day(deliveries=EVENTS)
