@@ -22,6 +22,10 @@ GRANT ROLE "&{owner}" TO ROLE SYSADMIN;
 GRANT ROLE "&{loader}" TO ROLE SYSADMIN;
 GRANT ROLE "&{transformer}" TO ROLE SYSADMIN;
 GRANT ROLE "&{reader}" TO ROLE SYSADMIN;
+-- A full rebuild makes a second generation of all layers and lets it change places with the live one, which takes
+-- the ownership of both: it is the owner's.
+GRANT ROLE "&{loader}" TO ROLE "&{owner}";
+GRANT ROLE "&{transformer}" TO ROLE "&{owner}";
 
 GRANT USAGE ON WAREHOUSE "&{warehouse}" TO ROLE "&{owner}";
 GRANT USAGE ON WAREHOUSE "&{warehouse}" TO ROLE "&{loader}";
