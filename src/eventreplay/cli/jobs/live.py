@@ -105,7 +105,8 @@ def run(request: LiveRequest, *, as_json: bool) -> int:
             raise
         watch.ended()
     facts = _facts(receipt)
-    _keep(log, {"replay_id": settings.replay_id, "fingerprint": codec.fingerprint, **facts}, began)
+    if receipt.loaded.commits or any(each.commits for each in receipt.captures):
+        _keep(log, {"replay_id": settings.replay_id, "fingerprint": codec.fingerprint, **facts}, began)
     _say(settings, receipt, facts, as_json=as_json)
     if receipt.late:
         # Something hangs in a driver; the interpreter would wait for its threads for ever.
@@ -193,10 +194,9 @@ def _facts(receipt: LiveReceipt) -> dict[str, Any]:
 
 
 def _keep(log: Log, facts: dict[str, Any], began: datetime) -> None:
-    """Beside the log, if there is one; what the run did is done, whether its receipt can be kept or not."""
+    """Beside the log; what the run did is done, whether its receipt can be kept or not."""
     try:
-        if log.exists():
-            receipts.keep(log, "live", facts, began=began, ended=datetime.now(UTC))
+        receipts.keep(log, "live", facts, began=began, ended=datetime.now(UTC))
     except EventReplayError as error:
         tell(f"the receipt was not kept: {redacted(error.message)}")
 

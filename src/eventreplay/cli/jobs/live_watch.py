@@ -97,7 +97,7 @@ class Watch:
             "loaded": asdict(status.loaded),
             "error": None if error is None else asdict(failure_of(error, 0.0)),
         }
-        text = redacted(json.dumps(plain(facts), indent=2, ensure_ascii=True)) + "\n"
+        text = json.dumps(_redacted(plain(facts)), indent=2, ensure_ascii=True) + "\n"
         staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             staged.write_text(text, "ascii")
@@ -109,6 +109,15 @@ class Watch:
             self._is_broken = True
         else:
             self._is_broken = False
+
+
+def _redacted(value: object) -> object:
+    """Each text by itself: in a document it could swallow the quotes around it."""
+    if isinstance(value, dict):
+        return {name: _redacted(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def summary(status: LiveStatus) -> str:
