@@ -19,7 +19,8 @@ from eventreplay.sources.postgres.settings import PostgresSettings
 from eventreplay.sources.rabbitmq.settings import RabbitSettings
 
 NAMED = (
-    "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "AWS_REGION", "S3_BUCKET", "S3_PREFIX",
+    "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "AWS_REGION",
+    "S3_BUCKET", "S3_PREFIX",
     "SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_DATABASE", "DBT_TARGET",
     "DBT_PROFILES_DIR", "RAW_EVENTS_FRESHNESS_WARN_HOURS", "RAW_EVENTS_FRESHNESS_ERROR_HOURS",
     "VOLUME_ANOMALY_PCT", "VOLUME_ANOMALY_LOOKBACK_DAYS",
@@ -89,7 +90,7 @@ def test_every_value_is_one_that_its_reader_takes(
         found = gather(name, cls, None, example)
         assert found.values or name == "s3"
     filled = {**example, "SNOWFLAKE_ACCOUNT": "a-b", "SNOWFLAKE_PASSWORD": "x", "POSTGRES_PASSWORD": "y"}
-    filled["RABBITMQ_PASSWORD"] = "z"
+    filled |= {"RABBITMQ_PASSWORD": "z"}
     assert gather("snowflake", SnowflakeSettings, None, filled).make()
     assert gather("postgres", PostgresSettings, None, filled).make()
     assert gather("rabbitmq", RabbitSettings, None, filled, place="orders").make()
