@@ -3,8 +3,9 @@
     A load is what one run finds new in RAW.EVENTS. Its number, `load_id`, is how many rows RAW held then: it
     grows with every load, needs no clock, and a full refresh over the same RAW gives the same last number.
     STAGING rows carry the load that last changed them. A model notes in STAGING.LOAD_WATERMARKS up to which
-    load it is complete; the next run takes what came later, however old the events in it are. The note
-    is written after the data: if a run dies between the two, the next one does the same work again.
+    load it is complete; the next run takes what came later, however old the events in it are. The note is made
+    before the data is looked at and takes effect after the data is written. So if a run dies between the two, or
+    another run has overtaken it meanwhile, the next one does some work again; no change is passed over.
     MART tables carry no load numbers, so they are equal however the loads were cut. -#}
 
 {% macro load_watermarks() -%}
@@ -13,7 +14,10 @@
 
 {% macro create_load_watermarks() -%}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
-        create schema if not exists {{ generate_schema_name('STAGING', none) }};
+        {#- Asked first: on Snowflake, CREATE SCHEMA IF NOT EXISTS needs the right to create, whatever there is. #}
+        {%- if not adapter.check_schema_exists(target.database, generate_schema_name('STAGING', none)) %}
+        create schema {{ generate_schema_name('STAGING', none) }};
+        {%- endif %}
         create table if not exists {{ load_watermarks() }} (model_name varchar not null, load_id bigint not null);
     {%- endif -%}
 {%- endmacro %}
@@ -23,14 +27,31 @@
     (select coalesce(max(load_id), 0) from {{ load_watermarks() }} where model_name = '{{ model_name }}')
 {%- endmacro %}
 
-{#- Post-hook: this model is now as complete as the least complete of what it reads. -#}
-{% macro note_load(upstream) -%}
-    delete from {{ load_watermarks() }} where model_name = '{{ this.identifier }}';
+{#- Pre-hook: this run will make the model as complete as the least complete of what it reads is now. Two runs may
+    overlap (a task that was taken for dead, and its second try): each has a note of its own. -#}
+{% macro begin_load(upstream) -%}
+    delete from {{ load_watermarks() }}
+    where model_name like '{{ this.identifier }} by %' and model_name <> '{{ load_note() }}';
     insert into {{ load_watermarks() }} (model_name, load_id)
-    select '{{ this.identifier }}', case when count(*) = {{ upstream | length }} then min(load_id) else 0 end
+    select '{{ this.identifier }}', 0
+    where not exists (select 1 from {{ load_watermarks() }} where model_name = '{{ this.identifier }}');
+    insert into {{ load_watermarks() }} (model_name, load_id)
+    select '{{ load_note() }}', case when count(*) = {{ upstream | length }} then min(load_id) else 0 end
     from {{ load_watermarks() }}
     where model_name in ('{{ upstream | join("', '") }}');
 {%- endmacro %}
+
+{#- Post-hook: it has. If a later run has removed the note, that one says how far the model is. -#}
+{% macro note_load() -%}
+    update {{ load_watermarks() }}
+    set load_id = (select max(load_id) from {{ load_watermarks() }} where model_name = '{{ load_note() }}')
+    where
+        model_name = '{{ this.identifier }}'
+        and 0 < (select count(*) from {{ load_watermarks() }} where model_name = '{{ load_note() }}');
+    delete from {{ load_watermarks() }} where model_name = '{{ load_note() }}';
+{%- endmacro %}
+
+{% macro load_note() -%}{{ this.identifier }} by {{ invocation_id }}{%- endmacro %}
 
 {#- Post-hook of the model that numbers the loads. -#}
 {% macro note_own_load() -%}
@@ -41,7 +62,8 @@
 
 {#- Incremental strategy `touched`: delete every row whose key was touched since this model's watermark, then
     insert what the model selected for these keys. Unlike delete+insert it also removes what is no more: a key
-    whose last event turned out to be a repeat of an earlier one. Config:
+    whose last event turned out to be a repeat of an earlier one. Keys that were selected are deleted in any case:
+    an overlapping run may have written them and moved the watermark since. Config:
     meta.touched_key (one column) and meta.touched, the kind of keys, see `touched_keys`. -#}
 {% macro get_incremental_touched_sql(arg_dict) -%}
     {{ return(adapter.dispatch('get_incremental_touched_sql')(arg_dict)) }}
@@ -51,7 +73,9 @@
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set key = config.get('meta')['touched_key'] -%}
     delete from {{ arg_dict['target_relation'] }}
-    where {{ key }} in ({{ touched_keys(config.get('meta')['touched']) }});
+    where
+        {{ key }} in ({{ touched_keys(config.get('meta')['touched']) }})
+        or {{ key }} in (select {{ key }} from {{ arg_dict['temp_relation'] }});
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {%- endmacro %}

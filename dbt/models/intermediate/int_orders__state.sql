@@ -1,5 +1,7 @@
 {{ config(unique_key='order_id', incremental_strategy='touched', meta={'touched': 'orders', 'touched_key': 'order_id'},
-          cluster_by=clustered(['order_date']), post_hook="{{ note_load(order_models()) }}") }}
+          cluster_by=clustered(['order_date']),
+          pre_hook="{{ begin_load(order_models()) }}",
+          post_hook="{{ note_load() }}") }}
 {{ reads(order_models() + ['stg_events__repeats']) }}
 
 with placed as (

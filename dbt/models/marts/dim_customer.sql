@@ -1,6 +1,7 @@
 {{ config(materialized='incremental', unique_key='customer_id', incremental_strategy='touched',
           meta={'touched': 'customers', 'touched_key': 'customer_id'},
-          post_hook="{{ note_load(['stg_orders__order_placed']) }}") }}
+          pre_hook="{{ begin_load(['stg_orders__order_placed']) }}",
+          post_hook="{{ note_load() }}") }}
 {{ reads(['stg_events__repeats']) }}
 
 with placed as (

@@ -1,6 +1,8 @@
 {{ config(materialized='incremental', unique_key='batch_id', incremental_strategy='touched',
           meta={'touched': 'batches', 'touched_key': 'batch_id'},
-          cluster_by=clustered(['production_date']), post_hook="{{ note_load(batch_models()) }}") }}
+          cluster_by=clustered(['production_date']),
+          pre_hook="{{ begin_load(batch_models()) }}",
+          post_hook="{{ note_load() }}") }}
 {{ reads(batch_models() + ['stg_events__repeats']) }}
 
 with started as (

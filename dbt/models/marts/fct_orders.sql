@@ -1,6 +1,8 @@
 {{ config(materialized='incremental', unique_key='order_id', incremental_strategy='touched',
           meta={'touched': 'orders', 'touched_key': 'order_id'},
-          cluster_by=clustered(['order_date']), post_hook="{{ note_load(order_models() + ['int_orders__state', 'fct_order_lines']) }}") }}
+          cluster_by=clustered(['order_date']),
+          pre_hook="{{ begin_load(order_models() + ['int_orders__state', 'fct_order_lines']) }}",
+          post_hook="{{ note_load() }}") }}
 {{ reads(order_models() + ['stg_events__repeats']) }}
 
 with orders as (

@@ -125,4 +125,4 @@ def _freshness(table: str, status: str, result: _Json) -> str:
     if status == "pass" or not limit.get("count"):
         return f"{table} is fresh: {judged}"
     allowed = float(limit["count"]) * _UNITS_S[str(limit["period"])] / 3600
-    return f"{table} is stale: {judged}, more than {allowed:g} hours"
+    return f"{table} is stale: {judged}, more than {allowed:g} hour{'' if allowed == 1 else 's'}"

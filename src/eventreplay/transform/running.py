@@ -96,7 +96,7 @@ def transform(
         failed = [node for node in nodes if node.status == "fail"]
         question = None if found is None else samples.query(failed, found.compiled)
         if question is not None:
-            asked = ["--no-write-json", "compile", "--quiet", "--inline", question]
+            asked = ["--no-write-json", "compile", "--inline", question]
             answer = process.run([*asked, *places], environment, work=work, mark=samples.MARK)
             nodes = samples.with_rows(nodes, answer.marked)
     done = Transformation(

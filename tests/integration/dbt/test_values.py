@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve, frozen
 
 from tests.integration.dbt.payloads import (
+    PLACED_V2,
     RawEvent,
     batch_finished,
     batch_inspected,
@@ -99,6 +102,9 @@ class Built:
     warehouse: Warehouse
     status: Mapping[str, str]
     files_added: frozenset[str]
+    manifest: Mapping[str, Any]
+    catalog: Mapping[str, Any]
+    analyses: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +118,15 @@ def built(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     before = {str(path) for path in PROJECT.rglob("*")}
     # A zone far from UTC: no day may move.
     status = warehouse.succeed("build", TZ="Pacific/Auckland")
+    # Compiles everything, the analyses too, and asks the warehouse for what is there.
+    warehouse.succeed("docs", "generate")
+    manifest, catalog_found = (
+        json.loads((warehouse.work / f"{name}.json").read_text("utf-8")) for name in ("manifest", "catalog")
+    )
+    analyses = warehouse.compiled("analyses/*/*.sql")
     added = {str(path) for path in PROJECT.rglob("*")} - before
-    return Built(warehouse.put_aside(tmp_path_factory.mktemp("values")), status, frozenset(added))
+    aside = warehouse.put_aside(tmp_path_factory.mktemp("values"))
+    return Built(aside, status, frozenset(added), manifest, catalog_found, analyses)
 
 
 def test_all_tests_pass_and_the_conflict_is_reported(built: Built) -> None:
@@ -337,3 +350,34 @@ def test_every_mart_has_a_contract_and_a_key(built: Built) -> None:
     for table in tables:
         assert status_of(built.status, f"unique_key_{table}_") == "pass"
         assert "enforced: true" in (PROJECT / "models" / "marts" / f"{table}.yml").read_text("utf-8")
+
+
+def test_the_documentation_has_every_table_with_its_lineage(built: Built) -> None:
+    described = {name.rpartition(".")[2] for name in built.catalog["nodes"]}
+    models = {node["name"] for node in built.manifest["nodes"].values() if node["resource_type"] == "model"}
+    assert models == described
+    read = {
+        name.rpartition(".")[2]: {parent.rpartition(".")[2] for parent in built.manifest["parent_map"][name]}
+        for name in built.manifest["exposures"]
+    }
+    assert {"agg_demand_by_player", "agg_demand_by_team", "agg_demand_by_sku"} <= read["product_demand"]
+    assert {"agg_revenue_daily", "agg_customer_purchases"} <= read["marketing_revenue"]
+    assert {"fct_batch_performance", "agg_defects_by_kind"} <= read["operations_manufacturing"]
+    marts = {name for name in models if name.startswith(("dim_", "fct_", "agg_", "bridge_"))}
+    assert set().union(*read.values()) >= marts
+
+
+def test_the_analyses_answer(built: Built) -> None:
+    files = {path.stem for path in (PROJECT / "analyses").rglob("*.sql")}
+    assert built.analyses.keys() == files
+    answers = {name: built.warehouse.rows(sql) for name, sql in built.analyses.items()}
+    nothing = {name for name, rows in answers.items() if not rows}
+    assert nothing == {
+        "history_of_an_order", "shares_out_of_range", "negative_amounts", "references_to_nothing",
+    }  # fmt: skip
+    assert answers["quarantine_by_reason"][0][:4] == ("staging", "conflicting_payload", PLACED_V2, 1)
+    assert answers["deliveries_by_disposition"] == [
+        ("journal", "conflicting", 1), ("journal", "distinct", 31), ("journal", "duplicate", 1),
+    ]  # fmt: skip
+    assert [row[:3] for row in answers["keys_that_repeat"]] == [("placed-O1", 3, 2)]
+    assert answers["worst_batches"][0][0] == "B1"

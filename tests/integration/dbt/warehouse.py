@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +13,10 @@ from typing import Any
 import duckdb
 from attrs import define, field
 
+from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.sinks.duckdb_tables import EVENTS_COLUMNS, connect, create_tables
+from eventreplay.transform import Transformation, transform
+from tests.integration.dbt import forks
 from tests.integration.dbt.payloads import RawEvent
 
 PROJECT = Path(__file__).resolve().parents[3] / "dbt"
@@ -43,6 +44,21 @@ class Warehouse:
         with closing(connect(warehouse.path)) as connection:
             create_tables(connection)
         return warehouse
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the project reads; the same for every run, or dbt would parse it again."""
+        return {name: str(value) for name, value in DuckDBSink.dbt_environment(self.path).items()}
+
+    def transform(self, command: str, *, select: Sequence[str] = (), **environment: str) -> Transformation:
+        """Run dbt as the library does."""
+        return transform(
+            PROJECT, command, environment={**self.environment, **environment}, work=self.work, select=select
+        )
+
+    def compiled(self, pattern: str) -> dict[str, str]:
+        """What the last run made of some files, by the files' names."""
+        return {path.stem: path.read_text("utf-8") for path in self.work.glob(f"compiled/*/{pattern}")}
 
     def change(self, statements: str) -> None:
         """Run statements on the file."""
@@ -85,17 +101,16 @@ class Warehouse:
         """Run dbt; its exit code, the nodes' results and what it printed."""
         results = self.work / "run_results.json"
         results.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "dbt.cli.main", *arguments]
-        command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        command = [*arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         settings = {
-            "EVENTREPLAY_DUCKDB_PATH": str(self.path), "DBT_TARGET_PATH": str(self.work),
-            "DBT_LOG_PATH": str(self.work), "DO_NOT_TRACK": "1", **environment,
+            **self.environment, "DBT_TARGET_PATH": str(self.work), "DBT_LOG_PATH": str(self.work),
+            "DO_NOT_TRACK": "1", **environment,
         }  # fmt: skip
-        done = subprocess.run(
-            command, env={**os.environ, **settings}, capture_output=True, text=True, check=False
-        )
+        self.work.mkdir(exist_ok=True)
+        said = self.work / "said.txt"
+        code = forks.run(command, {**os.environ, **settings}, said)
         nodes = json.loads(results.read_text("utf-8"))["results"] if results.is_file() else []
-        return done.returncode, nodes, done.stdout + done.stderr
+        return code, nodes, said.read_text("utf-8")
 
     def succeed(self, *arguments: str, **environment: str) -> dict[str, str]:
         """Run a dbt command that must succeed; status by node name."""

@@ -340,4 +340,28 @@ BUGS = (
         (("ABORT_STATEMENT FORCE = TRUE", "ABORT_STATEMENT FORCE = FALSE"),),
         ("tests/integration/snowflake/test_history.py",),
     ),
+    Bug(
+        "staging: rows that came in below the known ones are passed over",
+        "dbt/macros/pruning.sql",
+        (("{%- if total - recent == known_before -%}{{ return(since) }}{%- endif -%}", "{{ return(since) }}"),),
+        (STAGING,),
+    ),
+    Bug(
+        "transform: dbt goes on when nobody waits for it any more",
+        "src/eventreplay/transform/child.py",
+        (('    threading.Thread(target=_watch, name="watch", daemon=True).start()\n', ""),),
+        ("tests/unit/transform/test_running.py::test_dbt_does_not_outlive_who_waits_for_it",),
+    ),
+    Bug(
+        "transform: what an earlier run left is taken for this one's",
+        "src/eventreplay/transform/running.py",
+        (("    results.unlink(missing_ok=True)\n", ""),),
+        ("tests/unit/transform/test_running.py::test_results_of_an_earlier_run_are_never_taken_for_this_ones",),
+    ),
+    Bug(
+        "transform: what dbt says is repeated with its secrets",
+        "src/eventreplay/transform/process.py",
+        (("            line = line.replace(text, MASK)", "            line = line.replace(text, text)"),),
+        ("tests/unit/transform/test_running.py::test_a_secret_reaches_the_child_alone",),
+    ),
 )  # fmt: skip

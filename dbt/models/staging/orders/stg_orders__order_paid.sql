@@ -1,6 +1,7 @@
 {{ config(unique_key='event_id', incremental_strategy='touched', meta={'touched': 'events', 'touched_key': 'event_id'},
           cluster_by=clustered(['cast(occurred_at as date)']),
-          post_hook="{{ note_load(['stg_events__deliveries']) }}") }}
+          pre_hook="{{ begin_load(['stg_events__deliveries']) }}",
+          post_hook="{{ note_load() }}") }}
 {{ reads(['stg_events__deliveries']) }}
 
 {% set fields = [
