@@ -176,7 +176,7 @@ class DuckDBSink:
             raise _conflict(expected, found)
 
     def partitions(self) -> list[str]:
-        """See `SupportsTally`; also the methods below. Call them after `begin`: what is open counts too."""
+        """See `SupportsTally`; also the methods below. Only what is committed counts."""
         return duckdb_tally.partitions(self._open(), self._schema)
 
     def tally(self, partition: str, order: Order, spans: Sequence[Span]) -> list[Tally]:

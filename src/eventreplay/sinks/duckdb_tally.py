@@ -1,4 +1,7 @@
-"""Counting, adding up and comparing the rows of a DuckDB warehouse, for `verify`."""
+"""Counting, adding up and comparing the rows of a DuckDB warehouse, for `verify`.
+
+Each question has a cursor of its own, so it sees what is committed, and may be left half-way.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,8 @@ def _source(schema: str, order: Order) -> str:
 
 def partitions(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
     """Names of partitions that any row is of."""
-    with driver_errors(f"Listing the partitions of {schema}"):
-        rows = connection.execute(
+    with driver_errors(f"Listing the partitions of {schema}"), connection.cursor() as cursor:
+        rows = cursor.execute(
             f"SELECT log_partition FROM {schema}.EVENTS UNION SELECT log_partition FROM {schema}.QUARANTINE"
             " ORDER BY 1"
         ).fetchall()
@@ -57,8 +60,8 @@ def tally(
 ) -> list[Tally]:
     """See `SupportsTally.tally`."""
     edges, at = edges_of(spans)
-    with driver_errors(f"Counting {schema}"):
-        rows = connection.execute(
+    with driver_errors(f"Counting {schema}"), connection.cursor() as cursor:
+        rows = cursor.execute(
             f"""SELECT {bucket_of("log_offset", edges)} AS bucket, count(*), count(DISTINCT log_offset),
             sum(refused), sum(claimed), sum(computed), max(log_offset)
             FROM ({_source(schema, order)}) AS tallied
@@ -89,8 +92,8 @@ def tallied(
 ) -> Iterator[pa.RecordBatch]:
     """See `SupportsTally.tallied`."""
     limit = "" if rows_max is None else f" LIMIT {int(rows_max)}"
-    with driver_errors(f"Reading {schema}"):
-        found: Any = connection.sql(
+    with driver_errors(f"Reading {schema}"), connection.cursor() as cursor:
+        found: Any = cursor.sql(
             f"""SELECT log_offset, event_id, claimed, computed FROM ({_source(schema, order)}) AS tallied
             WHERE log_offset >= {int(span.first)} AND log_offset < {int(span.end)} ORDER BY 1{limit}""",
             params={"partition": partition},
@@ -118,24 +121,21 @@ def differing(
     other = "EVENTS" if table == "QUARANTINE" else "QUARANTINE"
     elsewhere = " AND stage = 'decode'" if table == "EVENTS" else ""
     where = f"log_partition = $partition AND {within}"
-    connection.register(_VIEW, expected)
-    try:
-        with driver_errors(f"Comparing {schema}.{table}"):
-            rows = connection.execute(
-                f"""SELECT due.log_offset, list_filter([{parts}], lambda name: name IS NOT NULL)
-                FROM {_VIEW} AS due JOIN (SELECT * FROM {schema}.{table} WHERE {where}{stage}) AS held
-                USING (log_offset) WHERE {" OR ".join(differs.values())}""",
+    with driver_errors(f"Comparing {schema}.{table}"), connection.cursor() as cursor:
+        cursor.register(_VIEW, expected)
+        rows = cursor.execute(
+            f"""SELECT due.log_offset, list_filter([{parts}], lambda name: name IS NOT NULL)
+            FROM {_VIEW} AS due JOIN (SELECT * FROM {schema}.{table} WHERE {where}{stage}) AS held
+            USING (log_offset) WHERE {" OR ".join(differs.values())}""",
+            facts,
+        ).fetchall()
+        if stage != " AND stage = 'capture'":
+            rows += cursor.execute(
+                f"""SELECT log_offset, ['table'] FROM {_VIEW} WHERE log_offset NOT IN
+                (SELECT log_offset FROM {schema}.{table} WHERE {where}{stage}) AND log_offset IN
+                (SELECT log_offset FROM {schema}.{other} WHERE {where}{elsewhere})""",
                 facts,
             ).fetchall()
-            if stage != " AND stage = 'capture'":
-                rows += connection.execute(
-                    f"""SELECT log_offset, ['table'] FROM {_VIEW} WHERE log_offset NOT IN
-                    (SELECT log_offset FROM {schema}.{table} WHERE {where}{stage}) AND log_offset IN
-                    (SELECT log_offset FROM {schema}.{other} WHERE {where}{elsewhere})""",
-                    facts,
-                ).fetchall()
-    finally:
-        connection.unregister(_VIEW)
     return _merged(rows)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -23,7 +23,7 @@ from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
 from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
-from eventreplay.sinks.snowflake import checkpoints
+from eventreplay.sinks.snowflake import checkpoints, tally
 from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.names import stage_path
@@ -42,6 +42,7 @@ from eventreplay.sinks.snowflake.standing import standing
 from eventreplay.sinks.snowflake.tables import Raw, check_tables
 from eventreplay.sinks.snowflake.transaction import Pending, begun
 from eventreplay.sinks.snowflake.transforming import dbt_environment
+from eventreplay.tally import Order, Span, Tally
 
 _log = logging.getLogger(__name__)
 
@@ -172,6 +173,20 @@ class SnowflakeSink:
             self._abandon(error)
             raise
         self._drop_pending()
+
+    def partitions(self) -> list[str]:
+        """See `SupportsTally`; also the two methods below."""
+        return tally.partitions(self._connected(), self._raw)
+
+    def tally(self, partition: str, order: Order, spans: Sequence[Span]) -> list[Tally]:
+        """Count and add up inside Snowflake."""
+        return tally.tally(self._connected(), self._raw, partition, order, spans)
+
+    def tallied(
+        self, partition: str, order: Order, span: Span, *, rows_max: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of a span with their hashes."""
+        return tally.tallied(self._connected(), self._raw, partition, order, span, rows_max)
 
     def close(self) -> None:
         """Drop uncommitted rows, remove their staged files, log out. Idempotent."""

@@ -10,7 +10,7 @@ from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.params import MutableParams
 from sqlglot import Expr, exp
 
-from eventreplay.testing.standin import numbers, tables, variants
+from eventreplay.testing.standin import hexadecimal, numbers, tables, variants
 from eventreplay.testing.standin.engine import search_path
 from eventreplay.testing.standin.session import Session
 
@@ -90,6 +90,7 @@ def _first_rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> l
         t.values_columns,
         t.to_date,
         t.timestamp_offsets,
+        hexadecimal.to_number,
         t.to_decimal,
         t.to_timestamp,
         t.to_variant,
