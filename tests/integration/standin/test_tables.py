@@ -169,3 +169,19 @@ def test_query_tags_are_recorded(client: Client) -> None:
     )
     assert ("CREATE TABLE t (n NUMBER)", "replay 7", "SUCCESS") in tagged
     assert ("INSERT INTO t VALUES (1)", "", "SUCCESS") in tagged
+
+
+def test_like_makes_the_same_columns_without_rows_and_a_comment_goes_with_its_table(client: Client) -> None:
+    """CREATE TABLE ... LIKE copies definitions, NOT NULL included; SWAP WITH exchanges metadata too."""
+    client.run("CREATE TABLE a (n NUMBER(19,0) NOT NULL, t VARCHAR)", "INSERT INTO a VALUES (1, 'x')")
+    client.run(
+        "CREATE TABLE b LIKE a", "CREATE TABLE IF NOT EXISTS b LIKE a", "COMMENT ON TABLE b IS 'second'"
+    )
+    assert client.one("SELECT count(*) FROM b") == 0
+    assert [row[3] for row in client.rows("DESCRIBE TABLE b")] == ["N", "Y"]
+    client.run("ALTER TABLE a SWAP WITH b")
+    comments = "SELECT table_name, comment FROM information_schema.tables WHERE table_name IN ('A', 'B', 'C')"
+    assert sorted(client.rows(comments)) == [("A", "second"), ("B", None)]
+    client.run("ALTER TABLE a RENAME TO c")
+    assert ("C", "second") in client.rows(comments)
+    assert client.one("SELECT count(*) FROM b") == 1

@@ -152,12 +152,15 @@ def _check(session: Session, expression: Expr, keys: list[Key]) -> None:
 
 
 def _special(session: Session, expression: Expr, keys: list[Key]) -> Result | None:
-    """What DuckDB has no words for: TRUNCATE, CLONE, SWAP WITH, RENAME."""
+    """What DuckDB has no words for: TRUNCATE, CLONE, LIKE, SWAP WITH, RENAME."""
     if isinstance(expression, exp.TruncateTable):
         return _truncate(session, [key_of(session, table) for table in expression.expressions])
     clone = expression.find(exp.Clone) if isinstance(expression, exp.Create) else None
     if clone is not None and keys:
         return _clone(session, expression, clone, keys[0])
+    like = expression.find(exp.LikeProperty) if isinstance(expression, exp.Create) else None
+    if like is not None and keys:
+        return _like(session, expression, key_of(session, like.this), keys[0])
     if isinstance(expression, exp.Create) and str(expression.args.get("kind")).upper() == "SCHEMA" and keys:
         return _create_schema(session, expression, keys[0])
     actions = expression.args.get("actions") if isinstance(expression, exp.Alter) else None
@@ -215,6 +218,17 @@ def _clone(session: Session, expression: Expr, clone: exp.Clone, key: Key) -> Re
         raise unsupported(f"CREATE {kind} ... CLONE")
     rights.owns(session, kind, dotted(key).rstrip("."))
     return Result.status(f"{kind.capitalize()} {key[2] or key[1]} successfully created.")
+
+
+def _like(session: Session, expression: Expr, source: Key, key: Key) -> Result:
+    """CREATE TABLE ... LIKE; fakesnow's own way loses what is NOT NULL."""
+    replace, exists = bool(expression.args.get("replace")), bool(expression.args.get("exists"))
+    rights.need(session, "SELECT", "TABLE", dotted(source))
+    session.define(
+        lambda: clone_table(session, source, key, replace=replace, exists=exists, rows=False), key[0]
+    )
+    rights.owns(session, "TABLE", dotted(key))
+    return Result.status(f"Table {key[2]} successfully created.")
 
 
 def _truncate(session: Session, keys: list[Key]) -> Result:

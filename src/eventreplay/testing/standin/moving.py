@@ -1,4 +1,4 @@
-"""CLONE, SWAP WITH and RENAME: in one DuckDB transaction each, load history and rights with the table."""
+"""CLONE, LIKE, SWAP WITH, RENAME: one DuckDB transaction each; history, rights, comment go with a table."""
 
 import re
 from collections.abc import Iterator
@@ -28,13 +28,14 @@ def _there(session: Session, key: Key) -> bool:
     return _definition(session, key) is not None
 
 
-def _copy(session: Session, source: Key, target: Key) -> None:
+def _copy(session: Session, source: Key, target: Key, *, rows: bool = True) -> None:
     definition = _definition(session, source)
     if definition is None:
         raise not_found("Table", dotted(source))
     columns = re.sub(r"^CREATE TABLE [^(]+\(", "", definition, count=1)
     session.duck.execute(f"CREATE TABLE {_quoted(target)} ({columns}")
-    session.duck.execute(f"INSERT INTO {_quoted(target)} SELECT * FROM {_quoted(source)}")  # noqa: S608
+    if rows:
+        session.duck.execute(f"INSERT INTO {_quoted(target)} SELECT * FROM {_quoted(source)}")  # noqa: S608
 
 
 def _move(session: Session, source: Key, target: Key) -> None:
@@ -55,6 +56,13 @@ def _at_once(session: Session, *steps: tuple[Key, Key]) -> None:
     with _one_step(session):
         for source, target in steps:
             _move(session, source, target)
+    # fakesnow keeps comments in a database of its own, and a transaction of DuckDB writes to one alone.
+    for source, target in steps:
+        session.duck.execute(
+            "UPDATE _fs_global._fs_information_schema._fs_tables_ext SET ext_table_schema = ?,"
+            " ext_table_name = ? WHERE (ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)",
+            [*target[1:], *source],
+        )
 
 
 @contextmanager
@@ -99,8 +107,10 @@ def rename(session: Session, kind: str, old: Key, new: Key) -> None:
     rights.exchanged(session, dotted(old), dotted(new))
 
 
-def clone_table(session: Session, source: Key, target: Key, *, replace: bool, exists: bool) -> None:
-    """CREATE TABLE ... CLONE: a copy with the same columns, without the load history."""
+def clone_table(
+    session: Session, source: Key, target: Key, *, replace: bool, exists: bool, rows: bool = True
+) -> None:
+    """CREATE TABLE ... CLONE: a copy with the same columns, without the load history; LIKE: without rows."""
     if _there(session, target):
         if exists:
             return
@@ -108,7 +118,7 @@ def clone_table(session: Session, source: Key, target: Key, *, replace: bool, ex
             raise exists_already(target[2])
     passing = (target[0], target[1], _PASSING)
     with _one_step(session):
-        _copy(session, source, passing)
+        _copy(session, source, passing, rows=rows)
         session.duck.execute(f"DROP TABLE IF EXISTS {_quoted(target)}")
         session.duck.execute(f'ALTER TABLE {_quoted(passing)} RENAME TO "{target[2]}"')
 
