@@ -80,33 +80,42 @@ def transform(
         "project": fingerprint(project),
     }  # fmt: skip
     line = _command_line(request, threads)
-    places = ["--project-dir", str(project.resolve())]
-    if "DBT_PROFILES_DIR" not in environment and (project / "profiles.yml").is_file():
-        places += ["--profiles-dir", str(project.resolve())]
-    if target is not None:
-        places += ["--target", target]
+    places = _places(project, environment, target)
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work):
         line = _prepared(work, request, line, resume=resume)
         begun = time.monotonic()
         ended = process.run([*line, *places], environment, work=work, progress=progress)
-        found = artifacts.read(work, " ".join(shlex.split(command)))
-        _check_started(ended, found)
-        nodes = () if found is None else found.nodes
-        failed = [node for node in nodes if node.status == "fail"]
-        question = None if found is None else samples.query(failed, found.compiled)
-        if question is not None:
-            asked = ["--no-write-json", "compile", "--inline", question]
-            answer = process.run([*asked, *places], environment, work=work, mark=samples.MARK)
-            nodes = samples.with_rows(nodes, answer.marked)
+        found = artifacts.read(work, " ".join(shlex.split(command))) or _nothing_run(ended)
+        nodes = _with_rows(found, places, environment, work)
     done = Transformation(
         nodes=nodes,
-        invocation_id="" if found is None else found.invocation_id,
+        invocation_id=found.invocation_id,
         project_fingerprint=str(request["project"]),
         seconds=round(time.monotonic() - begun, 3),
     )
     _check_ended(command, work, ended, done)
     return done
+
+
+def _places(project: Path, environment: Mapping[str, str | Secret], target: str | None) -> list[str]:
+    places = ["--project-dir", str(project.resolve())]
+    if "DBT_PROFILES_DIR" not in environment and (project / "profiles.yml").is_file():
+        places += ["--profiles-dir", str(project.resolve())]
+    return places if target is None else [*places, "--target", target]
+
+
+def _with_rows(
+    found: Found, places: list[str], environment: Mapping[str, str | Secret], work: Path
+) -> tuple[Node, ...]:
+    """The nodes, failed tests among them with a sample of what they found."""
+    question = samples.query([node for node in found.nodes if node.status == "fail"], found.compiled)
+    if question is None:
+        return found.nodes
+    # The results stay as they are: a later run may go on from them.
+    asked = ["--no-write-json", "compile", "--inline", question, *places]
+    answer = process.run(asked, environment, work=work, mark=samples.MARK)
+    return samples.with_rows(found.nodes, answer.marked)
 
 
 def _command_line(request: Mapping[str, object], threads: int | None) -> list[str]:
@@ -164,23 +173,24 @@ def _nodes_of(work: Path) -> tuple[Node, ...]:
     return () if found is None else found.nodes
 
 
-def _check_started(ended: Ended, found: Found | None) -> None:
-    """Nothing was run at all: dbt or its adapter is missing, or the project or profile is wrong."""
+def _nothing_run(ended: Ended) -> Found:
+    """No results: a command that has none; or dbt or its adapter is missing, or the project is wrong."""
     if ended.code == NOT_INSTALLED or "Could not find adapter type" in ended.reason:
         raise ConfigError(
             "dbt or its adapter is not installed.",
             hint="Install it with: pip install 'eventreplay[dbt]'; for Snowflake eventreplay[dbt-snowflake].",
         )
-    if ended.code != 0 and found is None:
+    if ended.code != 0:
         raise _kind_of(ended.reason)(
             f"dbt ended before it had run anything: {ended.reason}",
             hint="The message above is dbt's own; RAW is complete and unharmed.",
             code=ended.code,
         )
+    return Found()
 
 
 def _check_ended(command: str, work: Path, ended: Ended, done: Transformation) -> None:
-    failed = done.failed
+    failed = sorted(done.failed, key=lambda node: node.status != "fail")  # tests with rows first
     if not failed and ended.code == 0:
         return
     texts = [_shortened(str(node)) for node in failed[:_SHOWN_MAX]]
