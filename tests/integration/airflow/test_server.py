@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from eventreplay.errors import EventReplayError
 from eventreplay.testing.services import AirflowError, AirflowServer, Run, RunState
+from tests.integration.services.processes import alive, below, eventually
+
+PARENT = """
+import sys, threading
+from pathlib import Path
+from eventreplay.testing.services import AirflowServer
+server = AirflowServer.start(Path(sys.argv[1]))
+before = server.pid("scheduler")
+server.kill("scheduler")
+server.revive()
+assert server.pid("scheduler") != before
+print(server.guarded.guard_pid, flush=True)
+threading.Event().wait()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +109,29 @@ def test_it_listens_on_the_loopback_alone_and_wants_a_login(airflow: AirflowServ
     with pytest.raises(AirflowError, match="401"):
         other.get("/dags")
     assert airflow.password not in repr(vars(AirflowError("x"))) + repr(airflow)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_killed_test_process_leaves_nothing_and_killed_parts_come_back(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "temporary").mkdir(mode=0o711)
+    tmp_path.chmod(0o711)
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "dags")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as parent:
+        assert parent.stdout is not None
+        line = parent.stdout.readline()
+        assert line, "it could not start, or its scheduler did not come back; see above"
+        everything = set(below(int(line)))
+        assert len(everything) > 5
+        parent.kill()
+    assert eventually(lambda: not alive(everything)), alive(everything)
+    assert eventually(lambda: not list((tmp_path / "temporary").iterdir()))
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ STARTED_S_MAX = 90.0
 LOOK_S = 0.25
 QUIET_LOOKS = 8
 LOG_LINES_MAX = 40
+LINE_CHARACTERS_MAX = 2_000
 
 _WHOSE = {"dag_id", "run_id", "task_id", "map_index", "try_number", "ti_id", "ti"}
 """Stands beside every entry of a task's log."""
@@ -317,7 +318,7 @@ class AirflowRuns:
                 text = self.log(run, task.task_id, task.map_index, max(task.try_number, 1))
             except AirflowError as error:
                 text = str(error)
-            lines = "\n".join(text.splitlines()[-LOG_LINES_MAX:])
+            lines = "\n".join(line[:LINE_CHARACTERS_MAX] for line in text.splitlines()[-LOG_LINES_MAX:])
             parts.append(f"--- {task.task_id}[{task.map_index}] try {task.try_number}:\n{lines}")
         return "\n".join(parts)
 
