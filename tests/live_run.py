@@ -145,9 +145,10 @@ class Loading(MemorySink):
 
 
 class Running:
-    """A live run in a thread; ends with the block."""
+    """A live run in a thread; ends with the block. `wait_s`: how long something may take to happen."""
 
-    def __init__(self, log: Log, world: World, **how: Any) -> None:
+    def __init__(self, log: Log, world: World, *, wait_s: float = WAIT_S_MAX, **how: Any) -> None:
+        self._wait_s = wait_s
         self.world = world
         self.status: LiveStatus | None = None
         self.statuses: list[LiveStatus] = []
@@ -198,11 +199,11 @@ class Running:
 
     def join(self) -> None:
         """Wait until it has ended by itself."""
-        self._thread.join(WAIT_S_MAX)
+        self._thread.join(self._wait_s)
         assert not self._thread.is_alive(), "It did not end."
 
     def until(self, condition: Callable[[], object]) -> None:
-        until(lambda: condition() or self.error is not None)
+        until(lambda: condition() or self.error is not None, self._wait_s)
         if self.error is not None:
             raise self.error
 
@@ -217,12 +218,12 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join(WAIT_S_MAX)
+        self._thread.join(self._wait_s)
 
 
-def until(condition: Callable[[], object]) -> None:
+def until(condition: Callable[[], object], wait_s: float = WAIT_S_MAX) -> None:
     """Wait for a condition, looking often; fails when the time is over."""
-    end_s = time.monotonic() + WAIT_S_MAX
+    end_s = time.monotonic() + wait_s
     pause = threading.Event()
     while not condition():
         assert time.monotonic() < end_s, "It did not happen in time."
