@@ -58,10 +58,7 @@ class Platform:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eventreplay-platform-")))
             dags = shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
             for path in more_dags:
-                if path.is_dir():
-                    shutil.copytree(path, dags, dirs_exist_ok=True)
-                else:
-                    shutil.copy(path, dags)
+                _copied(path, dags)
             note("Airflow starts: metadata database, API server, scheduler, DAG processor, triggerer")
             known = {} if ends is None else ends.connections()
             airflow = stack.enter_context(
@@ -74,6 +71,10 @@ class Platform:
             )
             note(f"Airflow is ready at {airflow.url}")
             yield cls(airflow, ends, folder)
+
+    def add_dags(self, path: Path) -> None:
+        """Copy a file or folder beside the other DAGs; `airflow.wait_known` waits until they are seen."""
+        _copied(path, self.folder / "dags")
 
     def real(self) -> RealScene:
         """A new scene on the servers, which Airflow's variables lead to from now on."""
@@ -103,3 +104,10 @@ class Platform:
             AirflowError: it was refused, failed, or took longer; with the ends of the failed tasks' logs.
         """
         return self.airflow.wait(self.airflow.trigger(dag_id, conf), timeout_s)
+
+
+def _copied(path: Path, folder: Path) -> None:
+    if path.is_dir():
+        shutil.copytree(path, folder, dirs_exist_ok=True)
+    else:
+        shutil.copy(path, folder)
