@@ -79,8 +79,8 @@ class EventReplayOperator(BaseOperator):
             work = self.work(self.hook(), progress)
             try:
                 work.run()
-            except BaseException:
-                self._keep_what_was_done(work, began)
+            except BaseException as error:
+                self._keep_what_was_done(work, began, error)
                 raise
             outcome = self._outcome = work.outcome()
             progress.end(outcome.said)
@@ -99,10 +99,12 @@ class EventReplayOperator(BaseOperator):
         kept = receipts.keep(log, self.receipt_kind, facts, began=began, ended=datetime.now(UTC))
         return {**kept.facts, "receipt": {"number": kept.number, "sha256": kept.sha256}}
 
-    def _keep_what_was_done(self, work: Work, began: datetime) -> None:
+    def _keep_what_was_done(self, work: Work, began: datetime, error: BaseException) -> None:
         """A run that broke off may have committed much; it is the error that matters then."""
-        from eventreplay.errors import EventReplayError  # noqa: PLC0415 - see `jobs`
+        from eventreplay.errors import EventReplayError, FenceError  # noqa: PLC0415 - see `jobs`
 
+        if isinstance(error, FenceError):
+            return  # what was committed since is another writer's, whose receipt speaks of it
         with suppress(EventReplayError):
             outcome = self._outcome = work.outcome()
             self._kept(outcome, work.log, began)
