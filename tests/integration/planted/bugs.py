@@ -396,4 +396,16 @@ BUGS = (
         (("        return Position(first - 1) if first else None\n", "        return None\n"),),
         ("tests/unit/test_capture_first.py::test_a_range_is_taken_from_its_first_position_to_its_last",),
     ),
+    Bug(
+        "staging: an event counts once for each way in",
+        DELIVERIES,
+        (("row_number() over (partition by event_id order by log_partition, log_offset) as delivery_number", "row_number() over (partition by event_id, left(log_partition, 4) order by log_partition, log_offset) as delivery_number"),),
+        ("tests/property/test_interleaving.py",),
+    ),
+    Bug(
+        "DuckDB: a second generation goes on where the live one stands",
+        "src/eventreplay/sinks/duckdb.py",
+        (('.execute(f"SELECT {_CHECKPOINT} FROM {self._schema}.CHECKPOINTS WHERE', '.execute(f"SELECT {_CHECKPOINT} FROM RAW.CHECKPOINTS WHERE'),),
+        ("tests/unit/sinks/test_duckdb.py::test_a_second_generation_stands_beside_the_first_and_shares_nothing",),
+    ),
 )  # fmt: skip
