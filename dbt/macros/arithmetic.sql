@@ -47,4 +47,4 @@
 {#- Whole microseconds from one timestamp to another. -#}
 {% macro microseconds_between(begin, end) -%}{{ return(adapter.dispatch('microseconds_between')(begin, end)) }}{%- endmacro %}
 {% macro duckdb__microseconds_between(begin, end) -%}(epoch_us({{ end }}) - epoch_us({{ begin }})){%- endmacro %}
-{% macro default__microseconds_between(begin, end) -%}timestampdiff(microsecond, {{ begin }}, {{ end }}){%- endmacro %}
+{% macro default__microseconds_between(begin, end) -%}datediff(microsecond, {{ begin }}, {{ end }}){%- endmacro %}

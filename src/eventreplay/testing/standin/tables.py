@@ -1,5 +1,6 @@
 """Tables: what DuckDB enforces and Snowflake does not, temporary tables, SWAP, CLONE."""
 
+import duckdb
 from sqlglot import Expr, exp
 
 from eventreplay.testing.standin.engine import TEMPORARY_PREFIX
@@ -75,6 +76,21 @@ def place_temporary(session: Session, expression: Expr) -> Expr:
         for key, hidden in list(session.temporary.items()):
             if any(table.name == hidden for table in expression.find_all(exp.Table)):
                 del session.temporary[key]
+    return expression
+
+
+def without_star(expression: Expr, duck: duckdb.DuckDBPyConnection) -> Expr:
+    """CREATE TABLE (columns) AS SELECT *: the star's columns by name, asked in DuckDB's own SQL.
+
+    fakesnow asks in no dialect's, which DuckDB takes for simple queries only.
+    """
+    if not (isinstance(expression, exp.Create) and isinstance(expression.this, exp.Schema)):
+        return expression
+    query = expression.expression
+    query = query.unnest() if isinstance(query, exp.Subquery) else query
+    if isinstance(query, exp.Select) and any(isinstance(item, exp.Star) for item in query.expressions):
+        found = duck.execute(f"DESCRIBE {query.sql(dialect='duckdb')}").fetchall()
+        query.set("expressions", [exp.column(row[0]) for row in found])
     return expression
 
 

@@ -138,7 +138,7 @@ def _last_rules(cursor: FakeSnowflakeCursor) -> list[Rule]:
         variants.array_to_string,
         variants.unmark_text,
         quote_reserved,
-        lambda e: t.create_table_as(e, cursor._duck_conn),  # noqa: SLF001
+        lambda e: t.create_table_as(tables.without_star(e, cursor._duck_conn), cursor._duck_conn),  # noqa: SLF001
     ]
 
 
