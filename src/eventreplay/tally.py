@@ -96,8 +96,8 @@ class SupportsComparison(Protocol):
                 for QUARANTINE of one stage.
 
         Returns:
-            of doubled rows, one that differs is enough. A row that stands in the other one of the two tables
-            differs in `table`; one that is in neither is not named here.
+            of doubled rows, one that differs is enough. A row of the same order in the other one of the two
+            tables differs in `table`, whether or not one is here too; what is in neither is not named.
         """
 
 

@@ -131,8 +131,7 @@ def differing(
         ).fetchall()
         if stage != " AND stage = 'capture'":
             rows += cursor.execute(
-                f"""SELECT log_offset, ['table'] FROM {_VIEW} WHERE log_offset NOT IN
-                (SELECT log_offset FROM {schema}.{table} WHERE {where}{stage}) AND log_offset IN
+                f"""SELECT log_offset, ['table'] FROM {_VIEW} WHERE log_offset IN
                 (SELECT log_offset FROM {schema}.{other} WHERE {where}{elsewhere})""",
                 facts,
             ).fetchall()

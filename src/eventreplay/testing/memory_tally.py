@@ -50,8 +50,8 @@ class TalliesMemory:
         for due in rows.to_pylist():
             held = [row for row in here if _same_place(row, due)]
             names = [name for name in due if any(row[name] != due[name] for row in held)]
-            if not held and due.get("stage") != "capture" and any(_same_place(row, due) for row in there):
-                names = ["table"]
+            if due.get("stage") != "capture" and any(_same_place(row, due) for row in there):
+                names.append("table")
             if names:
                 found[due["log_offset"]] = names
         return found
