@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pika
@@ -18,12 +20,18 @@ from pika.spec import Basic, BasicProperties
 from benchmarks.latency.publisher import STAMP_DIGITS, STAMP_PREFIX
 from benchmarks.queue.ours import source
 from benchmarks.queue.pika_child import ACK_EACH, PREFETCH, parameters
+from eventreplay.codecs.json import JsonCodec
+from eventreplay.event import Checkpoint
+from eventreplay.live import LiveOptions, live
+from eventreplay.loader import LoadOptions
 from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions, capture_queue
+from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.sources.rabbitmq.settings import QueueType
 
 Nanoseconds = npt.NDArray[np.int64]
 IDLE_END_S = 15.0
+RAW_S_MAX = 240.0
 PARTITION = "live-0"
 
 
@@ -57,6 +65,53 @@ def ours(queue: str, kind: QueueType, events: int, age_max_ms: int) -> dict[str,
     counts = np.diff([0, *(received for received, _ in commits)])
     durable_ns = np.repeat(np.array([moment for _, moment in commits], np.int64), counts)
     return _distribution(durable_ns - _stamps(payload), events, len(commits))
+
+
+def raw(queue: str, kind: QueueType, events: int, age_max_ms: int) -> dict[str, object]:
+    """The live service into DuckDB; the latency of an event ends when the load that holds it is committed."""
+    loads: list[tuple[int, int]] = []
+    options = LiveOptions(
+        queue=QueueOptions(age_max_s=age_max_ms / 1000, receive_timeout_s=min(0.05, age_max_ms / 4000)),
+        load=LoadOptions(every_s=0.0),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = Path(folder) / "w.duckdb"
+        end_s = time.monotonic() + RAW_S_MAX
+        live(
+            Log.open(Path(folder) / "log"),
+            lambda: Timed(warehouse, loads),
+            JsonCodec(),
+            queues={PARTITION: lambda: source(queue, kind)},
+            clock=time.monotonic,
+            stop=lambda: (bool(loads) and loads[-1][0] >= events) or time.monotonic() > end_s,
+            options=options,
+        )
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            column = connection.execute("SELECT payload->>'published_ns' AS s FROM RAW.EVENTS ORDER BY rowid")
+            table: pa.Table = column.to_arrow_table()
+        found = table.column("s")
+    stamps: Nanoseconds = found.cast(pa.int64()).to_numpy()
+    counts = np.diff([0, *(rows for rows, _ in loads)])
+    loaded_ns = np.repeat(np.array([moment for _, moment in loads], np.int64), counts)
+    return _distribution(loaded_ns - stamps, events, len(loads))
+
+
+class Timed(DuckDBSink):
+    """Writes down when how many rows were there."""
+
+    def __init__(self, path: Path, loads: list[tuple[int, int]]) -> None:
+        super().__init__(path, clock=lambda: datetime.now(UTC))
+        self._loads = loads
+        self._rows = 0
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        super().write(rows)
+        self._rows += rows.num_rows
+
+    def commit(self, checkpoint: Checkpoint, *, expected: Checkpoint | None) -> None:
+        super().commit(checkpoint, expected=expected)
+        self._loads.append(((self._loads[-1][0] if self._loads else 0) + self._rows, time.monotonic_ns()))
+        self._rows = 0
 
 
 def bare(queue: str, events: int) -> dict[str, object]:

@@ -57,10 +57,17 @@ def measure(options: Options) -> Report:
                 rate,
                 child("latency.receivers", "ours", "{queue}", options.kind, events, options.age_max_ms),
             )
+            raw = _one(
+                server.vhost(),
+                options,
+                rate,
+                child("latency.receivers", "raw", "{queue}", options.kind, events, options.age_max_ms),
+            )
             bare = _one(server.vhost(), options, rate, child("latency.receivers", "bare", "{queue}", events))
             per_commit = int(events * BODY_BYTES / max(1.0, ours["commits"]))
             disk = _run(child("latency.receivers", "synced", per_commit, SYNC_TIMES))
             report[f"{rate:,}/s, publish to durable in the log ({bound}, {options.kind} queue)"] = ours
+            report[f"{rate:,}/s, publish to row in DuckDB, by `live` ({bound}, {options.kind} queue)"] = raw
             report[f"{rate:,}/s, publish to a bare pika consumer"] = bare
             report[f"{rate:,}/s, write and sync of one commit's bytes (limit)"] = disk
             ratios += [
