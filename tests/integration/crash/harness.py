@@ -214,6 +214,21 @@ def read_trace(text: str, pid: int, folder: Path) -> Trace:
     return Trace(calls)
 
 
+def chosen(calls: Sequence[Call], every: int) -> list[int]:
+    """Places of calls that stand for all: each that does what none before it did, and one in `every` more.
+
+    Two calls do the same if they are of one kind, on the same paths but for numbers and hashes in them.
+    """
+    places: list[int] = []
+    seen: set[tuple[str, ...]] = set()
+    for place, call in enumerate(calls):
+        shape = (call.kind, *(re.sub(r"[0-9a-f]{16,}|[0-9]+", "#", path) for path in call.paths))
+        if shape not in seen or place % every == 0:
+            places.append(place)
+        seen.add(shape)
+    return places
+
+
 def tree(folder: Path) -> dict[str, str]:
     """Every file and folder below `folder`, with the SHA-256 of a file's bytes."""
     return {

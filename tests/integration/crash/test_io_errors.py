@@ -3,6 +3,9 @@ resume.
 
 After a failed fsync the same call can falsely succeed, because the kernel has dropped the pages: so nobody
 may try it again. The run stops, and the next one goes on from what is surely there.
+
+By default the error is given to each call that does what none before it did, and to every eighth of the
+others (the commits make the same calls, one commit after the other); the rest is for the long tests.
 """
 
 from __future__ import annotations
@@ -10,37 +13,45 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.crash.conftest import Stage
-from tests.integration.crash.harness import Call, Left, fresh
+from tests.integration.crash.harness import Call, Left, chosen, fresh
 from tests.integration.crash.test_kill_sweep import see_sound
 from tests.integration.crash.zygote import EVENTS, SEGMENT_POSITIONS
 
-PARTS = 6
-SAMPLE = 3
-"""One call on the log in so many; each commit makes the same ones. All calls on the warehouse."""
+PARTS = 4
+EVERY = 8
+BOTH = [pytest.param("chosen", id="chosen"), pytest.param("others", id="others", marks=pytest.mark.long)]
 
 FULL = ("write", "pwrite64", "openat", "link", "mkdir", "rename")
 """Kinds that need space, and so fail when there is none; from the first failure on, as a full disk does."""
 
 
 def test_errors_are_given_to_calls_that_sync_and_to_calls_that_need_space(stage: Stage) -> None:
-    assert {"fsync", "fdatasync", "write", "pwrite64", "openat"} <= {call.kind for call in sampled(stage)}
+    assert {"fsync", "fdatasync", "write", "pwrite64", "openat"} <= {
+        call.kind for call in calls(stage, "chosen")
+    }
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_an_io_error_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
-    for call in sampled(stage)[part::PARTS]:
+@pytest.mark.parametrize("which", BOTH)
+def test_an_io_error_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(
+    stage: Stage, part: int, which: str
+) -> None:
+    for call in calls(stage, which)[part::PARTS]:
         fails(stage, call, call.fault("error=EIO"))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_a_full_disk_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
-    for call in [call for call in sampled(stage) if call.kind in FULL][part::PARTS]:
+@pytest.mark.parametrize("part", range(PARTS // 2))
+@pytest.mark.parametrize("which", BOTH)
+def test_a_full_disk_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(
+    stage: Stage, part: int, which: str
+) -> None:
+    for call in [call for call in calls(stage, which) if call.kind in FULL][part :: PARTS // 2]:
         fails(stage, call, call.fault("error=ENOSPC") + "+")
 
 
-def sampled(stage: Stage) -> list[Call]:
-    log = [call for call in stage.trace.calls if call.paths[0].startswith("log")]
-    return log[::SAMPLE] + [call for call in stage.trace.calls if call not in log]
+def calls(stage: Stage, which: str) -> list[Call]:
+    places = chosen(stage.trace.calls, EVERY)
+    return [call for place, call in enumerate(stage.trace.calls) if (place in places) == (which == "chosen")]
 
 
 def fails(stage: Stage, call: Call, fault: str) -> None:

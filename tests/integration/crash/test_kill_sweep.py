@@ -4,6 +4,9 @@ The pipeline is the real one: generated history, capture into a log in a folder,
 Killing before a call leaves what the call before it left, so the points between all calls are covered. What
 SIGKILL cannot show is the loss of bytes that were written and not yet synced; see `test_io_errors` for the
 calls that sync.
+
+By default it is killed at each call that does what none before it did, and at every fourth of the others (the
+commits make the same calls, one commit after the other); the rest is for the long tests.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ import pytest
 
 from eventreplay.log import Log
 from tests.integration.crash.conftest import Stage
-from tests.integration.crash.harness import Call, Left, Trace, fresh
+from tests.integration.crash.harness import Call, Left, Trace, chosen, fresh
 from tests.integration.crash.zygote import EVENTS, PARTITION, SEGMENT_POSITIONS
 
-PARTS = 12
-"""Each is one test, so that the sweep spreads over the processes that run tests."""
+PARTS = 6
+EVERY = 4
 
+SAMPLES = 6
 SECONDS = 3
 """Calls of each recovery at which it is killed again, about."""
 
@@ -61,9 +65,22 @@ def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_th
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_at_any_call_and_started_again_it_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
-    points = list(enumerate(stage.trace.calls))[part::PARTS]
-    assert len(points) >= 5
-    for at, call in points:
+    places = chosen(stage.trace.calls, EVERY)[part::PARTS]
+    assert len(places) >= 8
+    killed_at_each(stage, places)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_at_each_of_the_other_calls_it_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
+    others = sorted(set(range(len(stage.trace.calls))) - set(chosen(stage.trace.calls, EVERY)))
+    assert len(others) >= 2 * PARTS
+    killed_at_each(stage, others[part::PARTS])
+
+
+def killed_at_each(stage: Stage, places: list[int]) -> None:
+    for at in places:
+        call = stage.trace.calls[at]
         with fresh(stage.scratch) as folder:
             killed_at(stage, call, stage.trace.calls[: at + 1], stage.trace)
             see_sound(stage)
@@ -71,12 +88,14 @@ def test_killed_at_any_call_and_started_again_it_ends_as_if_undisturbed(stage: S
             assert Left.of(folder) == stage.left, f"after kill -9 at call {at + 1}, {call}"
 
 
-@pytest.mark.parametrize("part", range(PARTS // 2))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.long) if part % 2 else part for part in range(SAMPLES)]
+)
 def test_killed_again_while_it_recovers_it_ends_as_if_undisturbed(
     stage: Stage, part: int, tmp_path: Path
 ) -> None:
     """A sample: some first kills, spread over the run; behind each, calls spread over its recovery."""
-    firsts = list(enumerate(stage.trace.calls))[5 + 3 * part :: 3 * PARTS]
+    firsts = list(enumerate(stage.trace.calls))[5 + 3 * part :: 6 * SAMPLES]
     for at, call in firsts:
         corpse = tmp_path / str(at)
         with fresh(stage.scratch):

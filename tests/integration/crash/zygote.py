@@ -20,6 +20,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.codecs.router import codec_for
 from eventreplay.demo import schemas
@@ -69,6 +71,8 @@ def child(folder: Path, outcome: Path, threads: int | None) -> None:
 def main() -> None:
     for batch in SOURCE.read(None, Position(EVENTS - 1)):
         CODEC.decode(batch.events)
+    # The sink loads its driver when it opens; here it is loaded once for all children.
+    assert duckdb.__version__
     threads = list(Path("/proc/self/task").iterdir())
     if len(threads) != 1:
         sys.exit(
