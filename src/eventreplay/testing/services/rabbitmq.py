@@ -178,13 +178,17 @@ class RabbitServer(Server[LocalNode | ContainerNode]):
         self._backend.rabbitmqctl("import_definitions", text=json.dumps(definitions))
         return names
 
-    def rabbitmqctl(self, *words: str) -> str:
+    def rabbitmqctl(self, *words: str, text: str = "") -> str:
         """Run the broker's own tool, which takes about a second; what it prints.
+
+        Args:
+            words: the command and its arguments.
+            text: for its standard input.
 
         Raises:
             ServiceError: it failed; with what it said.
         """
-        return self._ours().rabbitmqctl(*words)
+        return self._ours().rabbitmqctl(*words, text=text)
 
     def _leave(self) -> None:
         for name in self._made:
