@@ -32,5 +32,6 @@ def bucket(
 ) -> Iterator[Bucket]:
     shim.reset()
     shim.delay_s = 0
+    shim.page_keys_max = None
     yield Bucket(shim, s3_bucket, s3_server.endpoint, s3_clients)
     shim.reset()

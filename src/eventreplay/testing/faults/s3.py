@@ -73,12 +73,14 @@ class S3Shim:
         endpoint: http:// URL to give to clients instead of the store's.
         delay_s: how long each reply is held back; a network far away.
         ignore_conditions: be a store that overwrites whatever If-Match and If-None-Match say.
+        page_keys_max: keys on a page of a list, at most; None: as many as the store gives.
         calls: every request, in the order of the replies.
     """
 
     upstream: str
     delay_s: float = 0.0
     ignore_conditions: bool = False
+    page_keys_max: int | None = None
     calls: list[Call] = field(factory=list)
     _faults: list[Fault] = field(factory=list)
     _count: int = 0
@@ -199,6 +201,8 @@ class S3Shim:
             request = _damaged(request, drop="x-amz-checksum-")
         if self.ignore_conditions:
             request = _without(request, "if-")
+        if self.page_keys_max is not None and request.operation == "ListObjectsV2":
+            request = evolve(request, target=f"{request.target}&max-keys={self.page_keys_max}")
         with self._alone(request) as alone:
             reply = self._forward(request) if alone else _error(409, "ConditionalRequestConflict")
         if kind == "lost":
