@@ -1,7 +1,7 @@
-"""AWS's decision on a request, as far as the policies in deploy/s3 use its language; anything else is an error.
+"""AWS's decision on a request, as far as deploy/s3 uses the language of policies; anything else is an error.
 
-docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: an explicit deny anywhere wins;
-else the request needs an allow, of the identity or of the bucket (one account); else it is denied. All
+docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: an explicit deny anywhere
+wins; else the request needs an allow, of the identity or of the bucket (one account); else it is denied. All
 conditions of a statement have to hold, all keys of an operator, one of a key's values. A key that the request
 does not have fails a condition, but for `...IfExists`, `Null`, and the negated operators.
 """

@@ -58,6 +58,7 @@ def readers(root: Path) -> dict[str, set[str]]:
         "ends": {variable(name, field.name) for name, cls in ENDS.items() for field in attrs.fields(cls)},
         "core": {ENVIRONMENT_PREFIX + field.name.upper() for field in attrs.fields(Settings)},
         "bucket": set(re.findall(r'"(S3_[A-Z]+)"', inspect.getsource(_from_bucket))),
+        "compose": set(re.findall(r"\$\{(\w+):[-?]", (root / "deploy/compose.yaml").read_text("utf-8"))),
         "the dbt project": set(re.findall(r"env_var\(\s*'(\w+)'", project)),
         "dbt": set(re.findall(r'"(DBT_[A-Z_]+)"', Path(str(parameters)).read_text("utf-8"))),
     }
