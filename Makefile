@@ -34,14 +34,16 @@ demo: setup  ## the whole way at full size: generate, capture, replay, dbt, repo
 	@echo "demo: everything goes into $(DEMO_DIR)/"
 	@$(BIN)/eventreplay demo --dir "$(DEMO_DIR)" $(ARGS)
 
+# In the order of the files: servers and whole runs first, unit tests last, so that no core waits for another at the
+# end. (xdist would begin with the files that have the most tests, and those are the quick ones.)
 test: setup-all  ## run all tests, on every core, without a network
 	@echo "test: every test under tests/ but the long ones (make test-all), on every core"
-	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile -m "not long" $(ARGS); \
+	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS); \
 	echo "test: all passed in $$((SECONDS - started)) s"
 
 test-all: setup-all  ## the long tests too: a million events, minutes of stalls, a second S3 server
 	@echo "test-all: every test under tests/, on every core"
-	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS); \
+	@started=$$SECONDS; $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS); \
 	echo "test-all: all passed in $$((SECONDS - started)) s"
 
 services: setup  ## start PostgreSQL, RabbitMQ, S3 and the Snowflake stand-in; print their URLs; until Ctrl-C
