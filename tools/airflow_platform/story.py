@@ -47,12 +47,13 @@ class Story:
 
     Args:
         platform: what they run on.
-        scene: filled; Airflow's variables lead to it.
+        scene: filled; Airflow's variables are led to it before each run.
         tell: is called after each run.
     """
 
     def __init__(self, platform: Platform, scene: Scene, tell: Tell = lambda _: None) -> None:
         self.airflow: AirflowServer = platform.airflow
+        self._platform = platform
         self.scene = scene
         self.done: list[Done] = []
         self._tell = tell
@@ -61,10 +62,14 @@ class Story:
             self.airflow.pause_dag(dag_id)
         self._known = {state.run for dag_id in DAG_IDS for state in self.airflow.runs(dag_id, BY_ASSET)}
 
-    def ingest(self) -> None:
-        """History and live events into the log and into RAW; the log's asset starts loads, one is by hand."""
+    def ingest(self, ranges: int = RANGES) -> None:
+        """History and live events into the log and into RAW; the log's asset starts loads, one is by hand.
+
+        Args:
+            ranges: that the journal is cut into, about.
+        """
         self.airflow.unpause_dag(LOAD)
-        self.run(BACKFILL, {"range_positions": max(1, self.scene.events // RANGES)})
+        self.run(BACKFILL, {"range_positions": max(1, self.scene.events // ranges)})
         self.run(LIVE, {"run_for_s": 120, "idle_end_s": 2})
         self.run(LOAD)
         self.airflow.pause_dag(LOAD)
@@ -94,6 +99,7 @@ class Story:
         Raises:
             AirflowError: one of these runs failed, or did not end in time.
         """
+        self._platform.lead_to(self.scene)
         state = self.airflow.wait(self.airflow.trigger(dag_id, conf), RUN_S_MAX)
         self._note("REST", state)
         self.airflow.wait_idle(RUN_S_MAX)

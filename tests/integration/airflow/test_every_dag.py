@@ -1,4 +1,8 @@
-"""Every DAG of dags/, over REST, against real ends: all green, and the marts are what the ledger says."""
+"""Every DAG of dags/, over REST, against real ends: all green, and the marts are what the ledger says.
+
+The stand-in takes longest, so by default it sees the way from the ends to the marts, and DuckDB that and the
+rest; the long test has the rest on the stand-in too.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from collections import Counter
 import pytest
 
 from tests.integration.airflow.conftest import EVENTS
-from tests.integration.airflow.platform import Platform, RealScene, Scene
+from tests.integration.airflow.platform import Platform, Scene
 from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD, QUALITY, REBUILD, Story
 
+LAPTOP_EVENTS = 1_000
 pytestmark = pytest.mark.timeout(1_200)
 GREEN = {"success", "skipped"}
 
@@ -37,9 +42,9 @@ def see_exact(scene: Scene, *, deliveries: int) -> None:
     assert scene.count("RAW.EVENTS") + scene.count("RAW.QUARANTINE") == deliveries
 
 
-def test_every_dag_ran_green(told: Story) -> None:
+def test_the_way_from_the_ends_to_the_marts_is_green(told: Story) -> None:
     see_green(told)
-    assert told.by("REST") == [BACKFILL, LIVE, LOAD, DBT, QUALITY]
+    assert told.by("REST") == [BACKFILL, LIVE, LOAD, DBT]
     assert set(told.by("asset")) == {LOAD}
     assert told.airflow.import_errors() == {}
     assert set(DAG_IDS) <= set(told.airflow.dags())
@@ -67,22 +72,23 @@ def test_loads_say_what_they_loaded_and_it_adds_up(told: Story) -> None:
 
 
 @pytest.mark.long
-def test_a_rebuild_on_the_stand_in_changes_nothing_that_readers_see(told: Story) -> None:
-    assert isinstance(told.scene, RealScene)
+def test_checks_and_a_rebuild_on_the_stand_in_change_nothing_that_readers_see(told: Story) -> None:
+    told.check()
     told.rebuild()
     see_green(told)
+    assert told.by("REST")[-2:] == [QUALITY, REBUILD]
     see_exact(told.scene, deliveries=2 * EVENTS)
 
 
 def test_on_a_laptop_the_same_dags_run_without_any_server(platform: Platform) -> None:
     scene = platform.embedded()
-    scene.fill(EVENTS)
+    scene.fill(LAPTOP_EVENTS)
     story = Story(platform, scene)
-    story.ingest()
+    story.ingest(ranges=1)
     story.transform_by_asset()
     story.check()
     story.rebuild()
     see_green(story)
     assert story.by("REST") == [BACKFILL, LIVE, LOAD, LOAD, QUALITY, REBUILD]
     assert story.by("asset")[-1] == DBT
-    see_exact(scene, deliveries=2 * EVENTS)
+    see_exact(scene, deliveries=2 * LAPTOP_EVENTS)
