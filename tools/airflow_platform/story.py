@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from attrs import frozen
@@ -13,6 +14,8 @@ from tools.airflow_platform.scenes import Scene
 BACKFILL, LIVE, LOAD = "events_backfill_to_s3", "events_live", "s3_to_snowflake_load_raw"
 DBT, QUALITY, REBUILD = "dbt_transform_and_test", "data_quality", "full_rebuild"
 DAG_IDS = (BACKFILL, LIVE, LOAD, DBT, QUALITY, REBUILD)
+TIMED = (LIVE, QUALITY)
+DISMISS_LOOKS_MAX = 5
 RUN_S_MAX = 1_200.0
 BY_ASSET = "asset_triggered"
 RANGES = 3
@@ -100,7 +103,10 @@ class Story:
             AirflowError: one of these runs failed, or did not end in time.
         """
         self._platform.lead_to(self.scene)
-        state = self.airflow.wait(self.airflow.trigger(dag_id, conf), RUN_S_MAX)
+        run = self.airflow.trigger(dag_id, conf)
+        if dag_id in TIMED:
+            self._dismiss_timed(dag_id)
+        state = self.airflow.wait(run, RUN_S_MAX)
         self._note("REST", state)
         self.airflow.wait_idle(RUN_S_MAX)
         for each in DAG_IDS:
@@ -109,6 +115,16 @@ class Story:
                     self._known.add(begun.run)
                     self._note("asset", self.airflow.wait(begun.run, RUN_S_MAX))
         return state
+
+    def _dismiss_timed(self, dag_id: str) -> None:
+        """A DAG with a timetable that is unpaused makes up for its last tick: not in this story."""
+        for _ in range(DISMISS_LOOKS_MAX):
+            ticks = [each for each in self.airflow.runs(dag_id, "scheduled") if not each.ended]
+            for each in ticks:
+                self.airflow.mark(each.run)
+            if ticks:
+                return
+            threading.Event().wait(1)
 
     def by(self, who: By) -> list[str]:
         """Ids of the DAGs whose runs somebody started, in order."""
