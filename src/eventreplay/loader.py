@@ -22,6 +22,9 @@ from eventreplay.supervision import Pulse
 
 BEAT_S = 1.0
 """How long one wait may be: a sign of life between two."""
+WARY_EVERY_S = 300.0
+"""How often all commits of a partition are listed: a folder of a day has 86,400, and nobody lists those every
+second. In between the next commit is looked for by its name."""
 
 
 @runtime_checkable
@@ -206,7 +209,7 @@ class Loader:
         self._told: set[str] = set()
         self._lock = threading.Lock()
         self._sink: Sink | None = None
-        self._next_look_s = self._next_load_s = clock()
+        self._next_look_s = self._next_load_s = self._next_wary_s = clock()
         self._behind_since_s: float | None = None
         self._every_s = 1.0 if options.every_s is None else options.every_s
         self._rows_min = 65_536 if options.rows is None else options.rows
@@ -254,7 +257,7 @@ class Loader:
             while True:
                 is_last = self.ending.is_set()
                 news = self._look(everywhere=is_last)
-                if news and (is_last or self._is_due()):
+                if news and (is_last or self._is_due()) and not self._is_over():
                     self._load(news, pulse)
                 if is_last:
                     return
@@ -268,11 +271,14 @@ class Loader:
         with self._lock:
             told, self._told = self._told, set()
         try:
-            if everywhere or now_s >= self._next_look_s:
+            is_wary = now_s >= self._next_wary_s
+            if everywhere or is_wary or now_s >= self._next_look_s:
                 told.update(self._log.partitions())
                 self._next_look_s = now_s + self._options.poll_s
             for name in sorted(told):
-                self._look_at(name)
+                self._look_at(name, is_wary=is_wary)
+            if is_wary:
+                self._next_wary_s = now_s + WARY_EVERY_S
         except BaseException:
             with self._lock:
                 self._told |= told
@@ -285,10 +291,12 @@ class Loader:
                 self._behind_since_s = None
         return news
 
-    def _look_at(self, name: str) -> None:
+    def _look_at(self, name: str, *, is_wary: bool) -> None:
         reached = self._partitions.get(name) or _Reached(self._log.reader(name))
         noted_rows = reached.noted_rows
+        reached.reader.is_wary = is_wary
         head = reached.reader.head()
+        reached.reader.is_wary = False
         with self._lock:
             # Commits told of while we looked are counted twice until the next look; none is missed.
             reached.head, reached.noted_rows = head, reached.noted_rows - noted_rows
@@ -333,8 +341,11 @@ class Loader:
             self._behind_since_s = begun_s if self._told else None
 
     def _see_time(self, _done: int, _total: int | None) -> None:
-        if self._until_s is not None and self._clock() >= self._until_s:
+        if self._is_over():
             raise _OutOfTimeError
+
+    def _is_over(self) -> bool:
+        return self._until_s is not None and self._clock() >= self._until_s
 
     def _opened(self) -> Sink:
         if self._sink is None:

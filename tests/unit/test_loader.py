@@ -128,6 +128,29 @@ def test_how_far_the_sink_is_behind_is_told_in_rows_commits_and_seconds(log: Log
         assert running.status.lag.commits == 0
 
 
+def test_the_folder_of_commits_is_listed_at_the_start_and_then_seldom(world: World) -> None:
+    """A day of a commit a second makes 86,400 of them: nobody may list those each time one comes."""
+    storage, listed, at_first = memory_storage(), [], 0
+
+    class Listing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(storage, name)
+
+        def keys(self, prefix: str, after: str = "") -> Any:
+            listed.append(prefix)
+            return storage.keys(prefix, after)
+
+    log = Log.open("memory", storage=Listing())
+    with Running(log, world) as running:
+        for rows in range(5, 55, 5):
+            world.broker.publish(events(5, first=rows - 5))
+            running.until_loaded(rows)
+            running.until(lambda: running.status and running.status.lag.partitions == {"live-0": 0})
+            # The writer as it begins, and the loader before it has seen a commit; then nobody.
+            at_first = len(listed) if rows == 5 else at_first
+        assert len(listed) == at_first > 0
+
+
 @pytest.mark.parametrize("wrong", [{"every_s": -1.0}, {"rows": 0}, {"poll_s": 0.0}])
 def test_bounds_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -22,19 +22,32 @@ class PartitionReader:
 
     Readers and one writer may run at once: a commit is there whole or not at all, and a claim ends the
     chain for a reader. Not for use by several threads at once.
+
+    Attributes:
+        partition: its name.
+        is_wary: whether each look also makes sure that nothing stands behind a missing commit, which takes a
+            listing of all that are there. Who looks every second sets it only now and then.
     """
 
     def __init__(self, storage: Storage, partition: str) -> None:
         self._storage = storage
         self.partition = layout.check_partition(partition)
+        self.is_wary = True
         self._known: Commit | None = None
 
     def head(self) -> Commit | None:
-        """The last commit, or None before the first. One listing of the commits since the last call.
+        """The last commit, or None before the first.
+
+        One listing of the commits since the last call; once one was seen, a reader that is not wary asks for
+        the next ones by their names instead.
 
         Raises:
             CorruptLogError: a commit below the last one is missing, or the last one is damaged.
         """
+        if self._known is not None and not self.is_wary:
+            while (following := self.commit(self._known.number + 1)) is not None:
+                self._known = following
+            return self._known
         number = 0 if self._known is None else self._known.number
         after = layout.commit_key(self.partition, number)
         for key in self._storage.keys(layout.commit_folder(self.partition), after):
@@ -161,6 +174,8 @@ class PartitionReader:
 
     def _see_end(self, number: int) -> None:
         """A missing slot is the end only if nothing stands behind it."""
+        if not self.is_wary:
+            return
         slot = layout.commit_key(self.partition, number + 1)
         for key in self._storage.keys(layout.commit_folder(self.partition), slot):
             found = layout.commit_number(key)

@@ -93,6 +93,29 @@ def test_resuming_does_not_read_the_chain_from_its_start(memory: MemoryLog, even
     assert faulty.calls == [f"keys {layout.commit_folder('journal')}"]
 
 
+def test_a_reader_that_is_not_wary_lists_nothing_and_finds_the_same(
+    memory: MemoryLog, events: Build, at: At
+) -> None:
+    fill(memory.log, events, at, 3)
+    faulty = Faulty(memory.storage)
+    reader, wary = Log.open("memory", storage=faulty).reader("journal"), memory.log.reader("journal")
+    reader.is_wary = False
+    assert reader.head() == wary.head()  # the first look lists, whatever it is
+    faulty.calls.clear()
+    with memory.log.writer("journal") as writer:
+        for number in (4, 5):
+            assert (reader.head(), list(reader.commits(3))) == (wary.head(), list(wary.commits(3)))
+            offset = writer.next_offset
+            writer.commit([encode_events(events(offset, 1), offset)], [], at(number))
+    assert reader.head() == wary.head()
+    assert [call for call in faulty.calls if call.startswith("keys")] == []
+    memory.drop(layout.commit_key("journal", 4))
+    for looker in (memory.log.reader("journal"), reader):
+        looker.is_wary = True
+        with pytest.raises(CorruptLogError, match=r"0004\.json is missing"):
+            list(looker.commits(3))
+
+
 def test_a_broken_chain_stops_the_reading(memory: MemoryLog, events: Build, at: At) -> None:
     fill(memory.log, events, at, 6)
     keys = [layout.commit_key("journal", number) for number in range(1, 7)]
