@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.planted.bugs import BUGS, Bug
+from tests.integration.planted.bug import Bug
+from tests.integration.planted.bugs import BUGS
 
 COPIED = ("src", "tests", "dbt", "proto")
 RUN_S_MAX = 240
