@@ -83,14 +83,10 @@ class TallySuite(ABC):
     def test_every_column_that_differs_is_named(self) -> None:
         sink = self._loaded(MemorySink())
         if isinstance(sink, SupportsComparison):
-            for rows in _given():
-                for name in rows.schema.names:
-                    if name in {"log_partition", "log_offset", "stage"}:
-                        continue
-                    changed = _changed(rows, name)
-                    due = {changed.column("log_offset")[0].as_py(): [name]}
-                    found = {offset: list(names) for offset, names in sink.differing(changed).items()}
-                    check_equal(found, due, f"Differences of a changed {name}")
+            for rows in _wide():
+                changed, due = _each_column_changed(rows)
+                found = {offset: list(names) for offset, names in sink.differing(changed).items()}
+                check_equal(found, due, f"Differences of rows with {rows.schema.names[0]}")
         sink.close()
 
     def test_a_row_in_the_other_table_differs_and_an_absent_one_is_not_named(self) -> None:
@@ -129,12 +125,13 @@ def _given() -> list[pa.RecordBatch]:
         # Two sums that pass 64 bits, one above and one below.
         example_rows(range(6, 8), event_hash=_GREATEST, event_id=hostile),
         example_rows(range(8, 9), event_hash=_LEAST),
-        example_rows(range(12, 13), event_hash=_LEAST, log_offset=_FAR),
         example_rows(range(4, 5), partition=_OTHER),
         example_quarantine(range(9, 11)),
         example_quarantine(range(11, 12), event_id=None, payload=None, payload_sha256=empty),
         example_quarantine(range(2), stage="capture", event_id=None, payload=b"", payload_sha256=empty),
         example_quarantine(range(3), stage="capture", partition=_OTHER),
+        *_wide(),
+        example_rows(range(12, 13), event_hash=_LEAST, log_offset=_FAR),
     ]
 
 
@@ -143,18 +140,32 @@ def _rows(sink: SupportsTally, order: Order, span: Span, rows_max: int | None) -
     return [row for batch in batches for row in batch.to_pylist()]
 
 
-def _changed(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
-    """The first row alone, with another value in one column."""
-    (row,) = rows.slice(0, 1).to_pylist()
-    kind = rows.schema.field(name).type
+def _wide() -> list[pa.RecordBatch]:
+    """As many rows as there are columns, so that each can differ in another one."""
+    return [
+        example_rows(range(100, 120)),
+        example_quarantine(range(120, 140)),
+        example_quarantine(range(140, 160), stage="capture"),
+    ]
+
+
+def _each_column_changed(rows: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[int, list[str]]]:
+    """Rows that each have another value in another column, and what is to be said of them."""
+    names = [name for name in rows.schema.names if name not in {"log_partition", "log_offset", "stage"}]
+    made, due = [], {}
+    for row, name in zip(rows.to_pylist(), names, strict=False):
+        made.append({**row, name: _another(rows.schema.field(name).type, name, row[name])})
+        due[row["log_offset"]] = [name]
+    return pa.RecordBatch.from_pylist(made, schema=rows.schema), due
+
+
+def _another(kind: pa.DataType, name: str, value: Any) -> Any:
     if name == "headers":
-        value: Any = '{"other":"1"}' if pa.types.is_string(kind) else [("other", "1")]
-    elif name == "payload" and pa.types.is_string(kind):
-        value = row[name].replace("Zoë", "Zoe")
-    elif pa.types.is_timestamp(kind):
-        value = datetime(2020, 1, 1, tzinfo=UTC)
-    elif pa.types.is_int64(kind):
-        value = 1 if row[name] != 1 else 2
-    else:
-        value = "other" if pa.types.is_string(kind) else b"x" * 32
-    return pa.RecordBatch.from_pylist([{**row, name: value}], schema=rows.schema)
+        return '{"other":"1"}' if pa.types.is_string(kind) else [("other", "1")]
+    if name == "payload" and pa.types.is_string(kind):
+        return value.replace("Zoë", "Zoe")
+    if pa.types.is_timestamp(kind):
+        return datetime(2020, 1, 1, tzinfo=UTC)
+    if pa.types.is_int64(kind):
+        return 1 if value != 1 else 2
+    return "other" if pa.types.is_string(kind) else b"x" * 32

@@ -23,7 +23,7 @@ from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
 from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
-from eventreplay.sinks.snowflake import checkpoints, tally
+from eventreplay.sinks.snowflake import checkpoints, comparing, tally
 from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.names import stage_path
@@ -187,6 +187,23 @@ class SnowflakeSink:
     ) -> Iterator[pa.RecordBatch]:
         """Rows of a span with their hashes."""
         return tally.tallied(self._connected(), self._raw, partition, order, span, rows_max)
+
+    def differing(self, rows: pa.RecordBatch) -> Mapping[int, Sequence[str]]:
+        """Compare every column, over the stage and a temporary table; see `SupportsComparison`."""
+        replay_id = self._begun()
+        if not rows.num_rows:
+            return {}
+        session, moment = self._connected(), self._now()
+        self._transactions += 1
+        folder = folder_name(moment, self._sink_id, self._transactions)
+        pending = begun(self._settings, session, self._stage, owner_of(replay_id), folder, moment)
+        try:
+            return comparing.differing(session, self._raw, self._settings.stage_identifier, pending, rows)
+        finally:
+            pending.drop_local()
+            if pending.staged:
+                with suppress(SinkError):  # left for a later run to remove, as after a load
+                    self._stage.remove(session, pending.owner, pending.folder)
 
     def close(self) -> None:
         """Drop uncommitted rows, remove their staged files, log out. Idempotent."""

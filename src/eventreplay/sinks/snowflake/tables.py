@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import SinkError
@@ -94,6 +94,7 @@ class Raw:
     database: str
     schema: str
     role: str
+    prefix: str = ""
 
     @classmethod
     def of(cls, settings: SnowflakeSettings, role: str = "") -> Raw:
@@ -102,7 +103,11 @@ class Raw:
 
     def table(self, name: str) -> str:
         """A table as it stands in statements."""
-        return quoted(self.database, self.schema, name)
+        return quoted(self.database, self.schema, f"{self.prefix}{name}")
+
+    def beside(self, prefix: str) -> Raw:
+        """Tables of the same kind beside these, under other names."""
+        return evolve(self, prefix=prefix)
 
     def doing(self, what: str, name: str, *rights: str) -> Doing:
         """An action on a table that needs `rights`, with the grants for them."""
