@@ -6,8 +6,9 @@ proves that it fell in the middle: something of the work was there, and not all 
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import re
 import signal
 import threading
 import time
@@ -26,31 +27,40 @@ from eventreplay.testing import TickingClock
 from eventreplay.testing.services import AirflowServer, Run
 from eventreplay.verify import verify
 from tests.integration.airflow.platform import EmbeddedScene, Platform
-from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD
+from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD, REBUILD
 
 pytestmark = pytest.mark.timeout(1_200)
 
+DAGS = Path(__file__).resolve().parents[3] / "dags"
 EVENTS = 6_000
 RANGE = 2_000
 SEGMENT = 20
 """Positions in a segment, each a commit: a hundred commits a range leave time to kill in the middle."""
 HISTORY = {"range_positions": RANGE, "segment_positions": SEGMENT}
-TWINS = {BACKFILL: "twin_backfill", LOAD: "twin_load"}
-"""The same DAGs once more under other names: two runs of one DAG wait for each other, these do not."""
-MIDDLE_S_MAX = 120.0
+TWINS = {BACKFILL: "twin_backfill", LOAD: "twin_load", LIVE: "twin_live"}
+"""The same DAGs once more, under other names, without a timetable, and late after a second: two runs of one
+DAG wait for each other, these do not."""
+MIDDLE_S_MAX = 300.0
 WAL_BYTES = 400_000
 """Some transactions of a load, by far not all."""
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def laptop(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform of all tests, with the twins; they do nothing any more when these tests have ended."""
     twins = tmp_path_factory.mktemp("twins")
     for dag_id, name in TWINS.items():
-        text = Path(shutil.copy(f"dags/{dag_id}.py", twins / f"{name}.py")).read_text("utf-8")
+        text = (DAGS / f"{dag_id}.py").read_text("utf-8")
         assert f'name="{dag_id}"' in text
-        (twins / f"{name}.py").write_text(text.replace(f'name="{dag_id}"', f'name="{name}"'), "utf-8")
-    with Platform.start(None, more_dags=[twins]) as platform:
-        yield platform
+        text = text.replace(f'name="{dag_id}"', f'name="{name}"')
+        text = text.replace('schedule="*/5 * * * *"', "schedule=None")
+        text = re.sub(r"limit=timedelta\(.*?\)", "limit=timedelta(seconds=1)", text)
+        (twins / f"{name}.py").write_text(text, "utf-8")
+    platform.add_dags(twins)
+    platform.airflow.wait_known(*DAG_IDS, *TWINS.values())
+    yield platform
+    for name in (*DAG_IDS, *TWINS.values()):
+        platform.airflow.pause_dag(name)
 
 
 @define
@@ -63,7 +73,6 @@ class Day:
     @classmethod
     def begin(cls, platform: Platform, *, live_from: int = 0) -> Day:
         airflow = platform.airflow
-        airflow.wait_known(*DAG_IDS, *TWINS.values())
         for dag_id in (*DAG_IDS, *TWINS.values()):
             airflow.pause_dag(dag_id)
         scene = platform.embedded()
@@ -75,9 +84,9 @@ class Day:
 
     def kill(self, run: Run, task_id: str, in_the_middle: Callable[[], bool], map_index: int = -1) -> None:
         """SIGKILL to the process that runs the task, as soon as it is in the middle of its work."""
-        pid = self.airflow.task_pid(run, task_id, map_index)
+        pid = self.airflow.task_pid(run, task_id, map_index, timeout_s=MIDDLE_S_MAX)
         until(in_the_middle)
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
 
     def commits(self, partition: str) -> int:
         log = self.scene.log()
@@ -109,6 +118,13 @@ class Day:
         assert self.scene.differences() == []
 
 
+def kill(pid: int) -> None:
+    """SIGKILL, and wait until it is dead: its locks are gone then."""
+    os.kill(pid, signal.SIGKILL)
+    state = Path(f"/proc/{pid}/stat")
+    until(lambda: not state.exists() or state.read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
+
+
 def until(condition: Callable[[], bool]) -> None:
     pause, end_s = threading.Event(), time.monotonic() + MIDDLE_S_MAX
     while not condition():
@@ -132,6 +148,14 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def is_free(path: Path) -> bool:
+    try:
+        duckdb.connect(str(path)).close()
+    except duckdb.IOException:
+        return False
+    return True
+
+
 def built_of(day: Day) -> int:
     """Models that a dbt run has said to be done, by its log."""
     logs = [path.read_text("utf-8", "replace") for path in (day.scene.work / "airflow").rglob("dbt.log")]
@@ -141,33 +165,37 @@ def built_of(day: Day) -> int:
 def test_killed_half_way_and_tried_again_with_live_and_history_at_once(laptop: Platform) -> None:
     day = Day.begin(laptop)
     airflow = day.airflow
-    backfill = day.start(BACKFILL, HISTORY)
-    live = day.start(LIVE)
-    day.kill(backfill, "capture", lambda: day.commits("journal-000001") >= 3, map_index=1)
-    assert 3 <= day.commits("journal-000001") < RANGE // SEGMENT, "it was not killed in the middle"
-    assert [each.state for each in (airflow.wait(backfill), airflow.wait(live))] == ["success"] * 2
-    assert {(task.map_index, task.try_number) for task in airflow.state(backfill).of("capture")} == {
-        (0, 1), (1, 2), (2, 1),
-    }  # fmt: skip
-    before = day.loaded()
+    wal = day.scene.file.with_name(f"{day.scene.file.name}.wal")
+    with duckdb.connect(str(day.scene.file)):  # somebody looks into the warehouse: the load has to wait
+        backfill = day.start(BACKFILL, HISTORY)
+        live = day.start(TWINS[LIVE])
+        day.kill(backfill, "capture", lambda: day.commits("journal-000001") >= 3, map_index=1)
+        assert 3 <= day.commits("journal-000001") < RANGE // SEGMENT, "it was not killed in the middle"
+        airflow.wait(backfill)
+        pid = airflow.task_pid(live, "load", timeout_s=MIDDLE_S_MAX)
+    tries = [(task.map_index, task.try_number) for task in airflow.state(backfill).of("capture")]
+    assert sorted(tries) == [(0, 1), (1, 2), (2, 1)]
+    until(lambda: size_of(wal) > WAL_BYTES)
+    kill(pid)
+    held = day.loaded()
+    assert 0 < held < day.records() == 2 * EVENTS, "it was not killed in the middle"
+    airflow.wait(live)
+    assert airflow.xcom(live, "load")["read"] == 2 * EVENTS - held, "it goes on behind the last transaction"
 
     load = day.start(LOAD)
-    wal = day.scene.file.with_name(f"{day.scene.file.name}.wal")
-    day.kill(load, "load", lambda: size_of(wal) > WAL_BYTES)
-    held = day.loaded()
-    assert before < held < day.records(), "it was not killed in the middle"
     airflow.wait(load)
-    assert airflow.xcom(load, "load")["read"] == day.records() - held, (
-        "it goes on behind the last transaction"
-    )
+    assert (airflow.xcom(load, "load")["read"], airflow.xcom(load, "verify")["ok"]) == (0, True)
 
     dbt = day.start(DBT)
     day.kill(dbt, "build", lambda: built_of(day) >= 5)
+    until(lambda: is_free(day.scene.file))  # dbt, a child of the task's process, dies with it
     with duckdb.connect(str(day.scene.file)) as found:
         ((tables,),) = found.execute(
             "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'MART'"
         ).fetchall()
-    assert tables < len(list(Path("dbt/models/marts").glob("*.sql"))), "it was not killed in the middle"
+    assert tables < len(list((DAGS.parent / "dbt/models/marts").glob("*.sql"))), (
+        "it was not killed in the middle"
+    )
     airflow.wait(dbt)
     assert [task.try_number for task in airflow.state(dbt).of("build")] == [2]
     day.see_the_quiet_day(deliveries=2 * EVENTS)
@@ -180,7 +208,7 @@ def test_an_old_run_that_is_cleared_changes_nothing(laptop: Platform) -> None:
     day.airflow.wait(old)
     load = day.start(LOAD)
     day.airflow.wait(load)
-    day.airflow.wait(day.start(LIVE))
+    day.airflow.wait(day.start(TWINS[LIVE]))
     day.airflow.wait(day.start(DBT))
     for run in (old, load):
         assert day.airflow.clear(run)
@@ -200,3 +228,47 @@ def test_the_same_twice_at_once(laptop: Platform) -> None:
     assert sum(day.airflow.xcom(run, "load")["read"] for run in loads) == EVENTS
     day.airflow.wait(day.start(DBT))
     day.see_the_quiet_day(deliveries=EVENTS)
+
+
+@pytest.mark.long
+def test_a_late_run_is_told_and_goes_on(laptop: Platform) -> None:
+    day = Day.begin(laptop)
+    run = day.start(TWINS[LIVE])
+    assert day.airflow.wait(run).state == "success"
+    told = day.airflow.home / "logs/executor_callbacks" / TWINS[LIVE] / run.run_id
+
+    def said() -> list[dict[str, object]]:
+        texts = [path.read_text("utf-8") for path in told.rglob("*") if path.is_file()]
+        found = re.findall(r'\{\\"dag\\".*?deadline_missed.*?\}', "\n".join(texts))
+        return [json.loads(each.replace('\\"', '"')) for each in found]
+
+    until(lambda: bool(said()))
+    (line,) = said()
+    assert (line["event"], line["dag"], line["run"], line["limit_s"]) == (
+        "deadline_missed", TWINS[LIVE], run.run_id, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.long
+def test_a_rebuild_killed_half_way_promotes_what_is_equal_and_loads_go_on_from_there(
+    laptop: Platform,
+) -> None:
+    day = Day.begin(laptop)
+    day.airflow.wait(day.start(BACKFILL, HISTORY))
+    day.airflow.wait(day.start(TWINS[LIVE]))
+    day.airflow.wait(day.start(DBT))
+    wal = day.scene.file.with_name(f"{day.scene.file.name}.wal")
+    before = size_of(wal)
+    rebuild = day.start(REBUILD)
+    day.kill(rebuild, "load", lambda: size_of(wal) > before + WAL_BYTES)
+    assert 0 < day.scene.count("RAW_NEXT.EVENTS") < day.scene.count("RAW.EVENTS"), "not killed in the middle"
+    assert day.airflow.wait(rebuild, 900).state == "success"
+    with duckdb.connect(str(day.scene.file)) as found:
+        assert found.execute("SELECT generation, state FROM RAW.GENERATION").fetchall() == [
+            (rebuild.run_id, "live")
+        ]
+        assert found.execute("SELECT generation FROM RAW_NEXT.GENERATION").fetchall() == [("first",)]
+    day.see_the_quiet_day(deliveries=2 * EVENTS)
+    load = day.start(LOAD)
+    day.airflow.wait(load)
+    assert day.airflow.xcom(load, "load")["read"] == 0, "the checkpoints were promoted with their rows"

@@ -16,7 +16,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="eventreplay-dags-")
+_home = tempfile.TemporaryDirectory(prefix="eventreplay-dags-")
+os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 FOLDER = Path(sys.argv[1]).resolve()
 sys.path.append(str(FOLDER))  # as the DAG processor does
@@ -114,4 +115,5 @@ def _task(task: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    with _home:
+        main()
