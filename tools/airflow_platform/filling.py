@@ -68,12 +68,12 @@ def into_queue(url: str, queue: str, events: int, seed: int, first: int = 0) -> 
     """
     with Publisher(url, routing_key=queue, batch_rows_max=PUBLISHED_ROWS) as publisher:
         for batch in generated(events, seed, first):
-            for part in _without_repeats(batch.to_pylist()):
+            for part in without_repeats(batch.to_pylist()):
                 publisher.publish(part)
         return publisher.ledger.published
 
 
-def _without_repeats(rows: list[dict[str, Any]]) -> Iterator[list[Event]]:
+def without_repeats(rows: list[dict[str, Any]]) -> Iterator[list[Event]]:
     """Runs of events in which no id comes twice: a publisher keeps account by id."""
     part: dict[str, Event] = {}
     for row in rows:
