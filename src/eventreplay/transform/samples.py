@@ -15,7 +15,7 @@ from eventreplay.transform.nodes import Node
 
 ROWS_MAX = 5
 VALUE_CHARACTERS_MAX = 200
-TESTS_MAX = 10
+TESTS_MAX = 25
 # Linux takes 128 KiB in one argument.
 _QUERY_BYTES_MAX = 100_000
 MARK = "eventreplay failing rows: "

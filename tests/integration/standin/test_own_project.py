@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -206,6 +207,38 @@ def test_everything_builds_and_every_test_passes_on_both(both: Both, demo: Path)
     for path in sorted((both.folder / "snow").glob("compiled/*/analyses/*/*.sql")):
         both.client.rows(path.read_text("utf-8"))
     both.no_secret_is_left()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_two_runs_at_once_double_nothing_and_pass_over_nothing(
+    both: Both, by_hand: Callable[..., Path]
+) -> None:
+    """A task taken for dead and its second try; what one of them wrote over, the next run does again."""
+    early = FIRST - timedelta(days=30)
+    source = by_hand((first_load(), FIRST), ([*second_load(), *third_load()], early))
+    both.load(source, f"inserted_at = '{FIRST:%Y-%m-%d}'")
+    both.duck.succeed("run")
+    both.snow("run")
+    both.load(source, f"inserted_at <> '{FIRST:%Y-%m-%d}'")
+    both.duck.succeed("run")
+    other = evolve(both, folder=both.folder / "other")
+    ends: list[object] = []
+
+    def run(one: Both) -> None:
+        try:
+            ends.append(one.snow("run"))
+        except TransformError as error:
+            ends.append(error)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in (both, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert any(isinstance(end, Transformation) for end in ends), ends
+    both.snow("run")
+    assert both.compare() > MARTS
 
 
 @pytest.mark.long

@@ -373,3 +373,11 @@ def test_a_schema_is_a_plain_name(path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="raw_schema"):
         DuckDBSink(path, clock=TickingClock(), raw_schema=name)
     assert not path.exists()
+
+
+def test_dbt_is_told_where_the_file_is_wherever_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = DuckDBSink.dbt_environment("w.duckdb")
+    assert found == {"DBT_TARGET": "duckdb", "EVENTREPLAY_DUCKDB_PATH": str(tmp_path / "w.duckdb")}
