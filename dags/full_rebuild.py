@@ -18,7 +18,7 @@ from eventreplay_defaults import (
 )
 
 from eventreplay_airflow import DbtOperator, ReplayOperator, VerifyOperator
-from eventreplay_airflow.assets import MARTS, RAW_EVENTS
+from eventreplay_airflow.assets import LOG, MARTS
 
 DOC = """
 ### Full rebuild
@@ -86,14 +86,16 @@ def promote_wanted(wanted: bool) -> bool:  # noqa: FBT001 - the parameter's valu
 def full_rebuild() -> None:
     """Begin, load, build, compare, switch over."""
     sink: dict[str, Any] = {"sink": SINK_URL, "sink_conn_id": parameter("sink_conn_id")}
-    beside: dict[str, Any] = {"log": LOG_URL, **sink, "sink_options": {"raw_schema": f"RAW{SUFFIX}"}}
+    # Nobody has to wake for what happens beside the live tables.
+    quiet: dict[str, Any] = {**sink, "announce": False}
+    beside: dict[str, Any] = {"log": LOG_URL, **quiet, "sink_options": {"raw_schema": f"RAW{SUFFIX}"}}
     names = {"EVENTREPLAY_RAW_SCHEMA": f"RAW{SUFFIX}", "EVENTREPLAY_SCHEMA_SUFFIX": SUFFIX, **DBT_THRESHOLDS}
     begin = DbtOperator(
         task_id="begin",
         command="run-operation begin_generation",
         arguments=GENERATION,
         doc_md="Drops what the last rebuild left under the suffix, unless it is this run's own.",
-        **sink,
+        **quiet,
     )
     load = ReplayOperator(
         task_id="load",
@@ -110,7 +112,17 @@ def full_rebuild() -> None:
         environment=names,
         execution_timeout=timedelta(hours=12),
         doc_md="Every model and test of the project, into the schemas with the suffix.",
-        **sink,
+        **quiet,
+    )
+    catch_up = ReplayOperator(
+        task_id="catch_up", schemas=SCHEMAS, doc_md="What came into the log meanwhile.", **beside
+    )
+    build_again = DbtOperator(
+        task_id="build_again",
+        command="build",
+        environment=names,
+        doc_md="The models and tests again, of what came meanwhile.",
+        **quiet,
     )
     verify = VerifyOperator(task_id="verify", doc_md="The new RAW against the log.", **beside)
     promote = DbtOperator(
@@ -118,18 +130,25 @@ def full_rebuild() -> None:
         command="run-operation promote",
         arguments=GENERATION,
         doc_md="Lets the two generations change places.",
-        **sink,
+        **quiet,
     )
     views = DbtOperator(
         task_id="views",
         command="run",
         select=("config.materialized:view",),
         doc_md="Views are not moved: they are made again over the tables that are live now.",
-        outlets=[RAW_EVENTS, MARTS],
+        outlets=[MARTS],
+        **quiet,
+    )
+    after = VerifyOperator(
+        task_id="verify_live",
+        doc_md="The live RAW against the log; a load takes what came since.",
+        outlets=[LOG],
+        log=LOG_URL,
         **sink,
     )
-    after = VerifyOperator(task_id="verify_live", doc_md="The live RAW against the log.", log=LOG_URL, **sink)
-    begin >> load >> build >> verify >> promote_wanted(parameter("promote")) >> promote >> views >> after
+    wanted = promote_wanted(parameter("promote"))
+    begin >> load >> build >> catch_up >> build_again >> verify >> wanted >> promote >> views >> after
 
 
 full_rebuild()
