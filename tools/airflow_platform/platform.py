@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import frozen
 
 from eventreplay.testing.services import AirflowError, AirflowServer, RunState
+from eventreplay.testing.services.guarded import Guarded
 from tools.airflow_platform.ends import Ends, Note, quiet
 from tools.airflow_platform.scenes import EmbeddedScene, RealScene, Scene
 
@@ -55,7 +55,8 @@ class Platform:
             note: is told what is being done.
         """
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eventreplay-platform-")))
+            # A guard's folder: it goes even if this process is killed.
+            folder = stack.enter_context(closing(Guarded("Platform"))).folder
             dags = shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
             for path in more_dags:
                 _copied(path, dags)
