@@ -53,6 +53,8 @@ def journal_ranges(
             raise ConfigError(f"{maker.name} has no positions to cut.", hint="Name a journal or files.")
         opened: Any = maker.make()
         try:
+            if begin > 0 and hasattr(opened, "resume"):
+                opened.resume(begin - 1)  # holes below concern none of the ranges: they are not looked for
             head = opened.head()
         finally:
             opened.close()

@@ -14,7 +14,6 @@ from eventreplay.assembly import Maker
 from eventreplay.capture import CaptureOptions
 from eventreplay.cli.jobs import assembly, journal, queue
 from eventreplay.cli.jobs.receipts import kept
-from eventreplay.cli.jobs.totals import Totals, over_partitions
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line
 from eventreplay.cli.stopping import stoppable
@@ -24,6 +23,7 @@ from eventreplay.interfaces import QueueSource, Source
 from eventreplay.queue_capture import QueueOptions
 from eventreplay.receipts import captured
 from eventreplay.redaction import redacted
+from eventreplay.totals import Totals, over_partitions
 
 LIVE = "live"
 """Partitions of a queue that was given none: live-0, live-1, ..."""

@@ -10,12 +10,12 @@ from attrs import define, field, frozen
 
 from eventreplay.capture import CaptureOptions, CaptureReceipt, capture
 from eventreplay.cli.failures import warn_of_retry
-from eventreplay.cli.jobs.totals import Totals
 from eventreplay.cli.progress import Report
 from eventreplay.cli.screen import tell
 from eventreplay.cli.stopping import Stop, StopRequestedError
 from eventreplay.interfaces import Source
 from eventreplay.retrying import retried
+from eventreplay.totals import Totals
 
 WAIT_S = 1.0
 """How long one wait for news may block; bounds how late a signal is heeded."""

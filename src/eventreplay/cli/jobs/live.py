@@ -20,7 +20,6 @@ from eventreplay.capture import CaptureOptions
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.capture import queue_partitions
 from eventreplay.cli.jobs.live_watch import Watch
-from eventreplay.cli.jobs.totals import over_partitions
 from eventreplay.cli.notifying import Notifier
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, tell
@@ -33,6 +32,7 @@ from eventreplay.loader import LoadOptions
 from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions
 from eventreplay.redaction import redacted
+from eventreplay.totals import over_partitions
 
 AGE_S = 1.0
 """Age at which a consumer commits what it holds, unless told otherwise: here latency counts."""

@@ -16,12 +16,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from attrs import define, evolve, frozen
 
 from eventreplay.cli.failures import warn_of_retry
-from eventreplay.cli.jobs.totals import Totals
 from eventreplay.cli.progress import Report
 from eventreplay.cli.stopping import Stop
 from eventreplay.interfaces import QueueSource
 from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.retrying import retried
+from eventreplay.totals import Totals
 
 ATTEMPTS_MAX = 5
 """Of a run that ends by itself; a service never gives up on what may pass."""

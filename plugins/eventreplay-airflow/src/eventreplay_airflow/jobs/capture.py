@@ -12,13 +12,13 @@ from eventreplay import receipts
 from eventreplay.admission import AdmissionLimits
 from eventreplay.assembly import Maker
 from eventreplay.capture import CaptureOptions, CaptureReceipt, capture
-from eventreplay.cli.jobs.totals import Totals
 from eventreplay.config import load_settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.redaction import redacted
+from eventreplay.totals import Totals
 from eventreplay_airflow.assets import LOG, partition_asset
 from eventreplay_airflow.hook import EventReplayHook
 from eventreplay_airflow.jobs.outcome import Outcome, Report
