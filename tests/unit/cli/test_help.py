@@ -16,6 +16,7 @@ COMMANDS = (
     ("demo",),
     ("capture",),
     ("replay",),
+    ("live",),
     ("verify",),
     ("log", "ls"),
     ("log", "check"),
