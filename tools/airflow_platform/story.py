@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from eventreplay.testing.services import AirflowServer, RunState
+from eventreplay.testing.services import AirflowServer, Run, RunState
 from tools.airflow_platform.platform import Platform
 from tools.airflow_platform.scenes import Scene
 
@@ -15,7 +15,7 @@ BACKFILL, LIVE, LOAD = "events_backfill_to_s3", "events_live", "s3_to_snowflake_
 DBT, QUALITY, REBUILD = "dbt_transform_and_test", "data_quality", "full_rebuild"
 DAG_IDS = (BACKFILL, LIVE, LOAD, DBT, QUALITY, REBUILD)
 TIMED = (LIVE, QUALITY)
-DISMISS_LOOKS_MAX = 5
+BEGIN_LOOKS_MAX, LOOK_S = 120, 0.5
 RUN_S_MAX = 1_200.0
 BY_ASSET = "asset_triggered"
 RANGES = 3
@@ -105,8 +105,11 @@ class Story:
         self._platform.lead_to(self.scene)
         run = self.airflow.trigger(dag_id, conf)
         if dag_id in TIMED:
-            self._dismiss_timed(dag_id)
+            self._before_its_tick(run)
         state = self.airflow.wait(run, RUN_S_MAX)
+        if dag_id in TIMED:
+            self.airflow.pause_dag(dag_id)
+            self._dismiss_ticks(dag_id)
         self._note("REST", state)
         self.airflow.wait_idle(RUN_S_MAX)
         for each in DAG_IDS:
@@ -116,15 +119,18 @@ class Story:
                     self._note("asset", self.airflow.wait(begun.run, RUN_S_MAX))
         return state
 
-    def _dismiss_timed(self, dag_id: str) -> None:
-        """A DAG with a timetable that is unpaused makes up for its last tick: not in this story."""
-        for _ in range(DISMISS_LOOKS_MAX):
-            ticks = [each for each in self.airflow.runs(dag_id, "scheduled") if not each.ended]
-            for each in ticks:
-                self.airflow.mark(each.run)
-            if ticks:
+    def _before_its_tick(self, run: Run) -> None:
+        """An unpaused DAG makes up for its last tick, and a run waits for the one before: let ours go."""
+        for _ in range(BEGIN_LOOKS_MAX):
+            self._dismiss_ticks(run.dag_id)
+            if self.airflow.state(run).state != "queued":
                 return
-            threading.Event().wait(1)
+            threading.Event().wait(LOOK_S)
+
+    def _dismiss_ticks(self, dag_id: str) -> None:
+        for each in self.airflow.runs(dag_id, "scheduled"):
+            if not each.ended:
+                self.airflow.mark(each.run)
 
     def by(self, who: By) -> list[str]:
         """Ids of the DAGs whose runs somebody started, in order."""
