@@ -94,6 +94,17 @@ def test_future_grants_need_manage_grants_or_a_managed_schema(
     assert [row[0] for row in owner.rows(f"SHOW GRANTS TO ROLE {role}")] == ["SELECT", "SELECT"]
 
 
+def test_what_is_not_there_is_dropped_by_anybody(client: Client, owner: Client, database: str) -> None:
+    """docs.snowflake.com/en/sql-reference/sql/drop-view: IF EXISTS is no error where there is nothing."""
+    owner.run(f"CREATE SCHEMA {database}.s")
+    for kind in ("TABLE", "VIEW"):
+        owner.run(f"DROP {kind} IF EXISTS {database}.s.nothing")
+        assert owner.error(f"DROP {kind} {database}.s.nothing").errno == 2003
+    owner.run(f"DROP SCHEMA IF EXISTS {database}.nothing")
+    client.run(f"CREATE TABLE {database}.public.theirs (n NUMBER)")
+    assert owner.error(f"DROP TABLE IF EXISTS {database}.public.theirs").errno in (2003, 3001)
+
+
 def test_lists_of_rights(client: Client, owner: Client, database: str) -> None:
     """docs.snowflake.com/en/sql-reference/sql/show-grants: ON an object, TO a role, OF a role."""
     role = f"O_{database}"

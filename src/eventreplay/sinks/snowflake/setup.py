@@ -1,7 +1,7 @@
 """Making RAW in Snowflake: run once by a role that may create, never by the loader's.
 
-`deploy/snowflake/` has the same statements as files, with the roles, the warehouse and the storage
-integration that only an administrator makes. Each may be run again.
+Whole environments, with roles and warehouse, are made by `deployment`; its files and these statements make
+the same tables. Each may be run again.
 """
 
 from __future__ import annotations

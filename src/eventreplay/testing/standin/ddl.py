@@ -144,6 +144,10 @@ def _check(session: Session, expression: Expr, keys: list[Key]) -> None:
             check_reads(session, expression.expression, None)
             rights.need_warehouse(session)
         return
+    if isinstance(expression, exp.Drop) and expression.args.get("exists"):
+        stored = "TABLE" if kind == "VIEW" else kind
+        if f"{stored} {dotted(keys[0]).rstrip('.')}" not in session.engine.catalog.owners:
+            return  # there is nothing to drop, which is no error
     if kind == "SCHEMA":
         rights.need(session, "OWNERSHIP", "SCHEMA", f"{database}.{schema}")
     elif keys[0] not in session.temporary:
