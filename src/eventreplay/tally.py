@@ -129,3 +129,15 @@ def edges_of(spans: Sequence[Span]) -> tuple[list[int], dict[int, int]]:
         at[len(edges) - 1] = number
         edges.append(span.end)
     return edges, at
+
+
+def within(column: str, spans: Sequence[Span]) -> str:
+    """An SQL condition: a column's value lies in one of the spans. What lies between is not read."""
+    runs: list[Span] = []
+    for span in spans:
+        if runs and runs[-1].end == span.first:
+            runs[-1] = Span(runs[-1].first, span.end)
+        else:
+            runs.append(span)
+    tests = (f"{column} >= {int(run.first)} AND {column} < {int(run.end)}" for run in runs)
+    return f"({' OR '.join(tests)})"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from eventreplay.sinks.duckdb_tables import driver_errors
-from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of
+from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +65,7 @@ def tally(
             f"""SELECT {bucket_of("log_offset", edges)} AS bucket, count(*), count(DISTINCT log_offset),
             sum(refused), sum(claimed), sum(computed), max(log_offset)
             FROM ({_source(schema, order)}) AS tallied
-            WHERE log_offset >= {edges[0]} AND log_offset < {edges[-1]} GROUP BY 1""",
+            WHERE {within("log_offset", spans)} GROUP BY 1""",
             {"partition": partition},
         ).fetchall()
     made = [Tally()] * len(spans)

@@ -127,6 +127,8 @@ def _given() -> list[pa.RecordBatch]:
         example_rows(range(8, 9), event_hash=_LEAST),
         example_rows(range(4, 5), partition=_OTHER),
         example_quarantine(range(9, 11)),
+        # A payload that is not the one its hash was made of.
+        example_quarantine(range(5, 6), payload=b"another"),
         example_quarantine(range(11, 12), event_id=None, payload=None, payload_sha256=empty),
         example_quarantine(range(2), stage="capture", event_id=None, payload=b"", payload_sha256=empty),
         example_quarantine(range(3), stage="capture", partition=_OTHER),

@@ -17,7 +17,7 @@ from tests.integration.snowflake.server import StandIn
 
 @pytest.fixture
 def log(tmp_path: Path, settings: SnowflakeSettings) -> Log:
-    made = small_log(tmp_path / "log", records=96, segment_positions=16)
+    made = small_log(tmp_path / "log", records=64, segment_positions=32)
     load(made, settings)
     return made
 
@@ -30,11 +30,10 @@ def compared(log: Log, settings: SnowflakeSettings, *, deep: bool) -> Verificati
 def test_three_deleted_two_doubled_and_one_altered_byte_are_exactly_those(
     standin: StandIn, settings: SnowflakeSettings, log: Log
 ) -> None:
-    assert compared(log, settings, deep=False).ok
     assert compared(log, settings, deep=True).ok
     events = f'"{settings.database}"."RAW"."EVENTS"'
     offsets = [int(row[0]) for row in standin.run(f'SELECT "LOG_OFFSET" FROM {events} ORDER BY 1')]
-    gone, twice, changed = offsets[3:6], offsets[20:22], offsets[40]
+    gone, twice, changed = offsets[3:6], offsets[20:22], offsets[25]
     standin.run(
         f'DELETE FROM {events} WHERE "LOG_OFFSET" IN ({", ".join(map(str, gone))})',
         f'INSERT INTO {events} SELECT * FROM {events} WHERE "LOG_OFFSET" IN ({", ".join(map(str, twice))})',

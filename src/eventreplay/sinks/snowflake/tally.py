@@ -13,7 +13,7 @@ import pyarrow as pa
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
-from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of
+from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 
 _OFFSET = '"LOG_OFFSET"'
 _HEXADECIMAL = "X" * 16
@@ -36,7 +36,7 @@ def tally(session: Session, raw: Raw, partition: str, order: Order, spans: Seque
     rows = session.run(
         f'SELECT {bucket_of(_OFFSET, edges)} AS "BUCKET", COUNT(*), COUNT(DISTINCT {_OFFSET}),'
         f' SUM("REFUSED"), SUM("CLAIMED"), SUM("COMPUTED"), MAX({_OFFSET})'
-        f' FROM ({query}) AS "TALLIED" WHERE {_OFFSET} >= {edges[0]} AND {_OFFSET} < {edges[-1]} GROUP BY 1',
+        f' FROM ({query}) AS "TALLIED" WHERE {within(_OFFSET, spans)} GROUP BY 1',
         bound,
         doing=_doing(raw, "Counting"),
     )
