@@ -57,7 +57,7 @@ def test_its_metadata_names_the_licence_the_readme_and_the_versions(wheel: Path)
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == "<3.14,>=3.11"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    ends = {"airflow", "amqp", "dbt", "dbt-snowflake", "demo", "duckdb", "postgres", "s3", "snowflake"}
+    ends = {"amqp", "dbt", "dbt-snowflake", "demo", "duckdb", "postgres", "s3", "snowflake"}
     extras = ends | {"services", "standin", "testing"}
     assert set(metadata.get_all("Provides-Extra") or []) == extras
 
