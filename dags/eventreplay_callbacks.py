@@ -3,7 +3,7 @@
 The line goes to the log of the task or of the callback, always. A message is sent only if the connection
 `eventreplay_alerts` is there: type `http` posts the facts as JSON (its password is a bearer token), `smtp`
 sends them by mail (extra: `to`, `from`; port 465 is TLS from the start, any other STARTTLS unless the extra
-`plain` is true). Airflow 3.3 refuses connections to callbacks of deadlines, so of those only the line remains.
+`plain` is true). Airflow 3.3 refuses connections to callbacks of deadlines: of those only the line stays.
 Nothing here raises: an alert that cannot be sent is a line in the log, not another failure.
 """
 
