@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from tests.integration.planted.bug import Bug
+from tests.integration.planted.live_bugs import LIVE_BUGS
+from tests.integration.planted.verify_bugs import VERIFY_BUGS
 
 CAPTURE = "tests/unit/test_capture.py::TestCapture"
 QUEUE = "tests/unit/test_capture.py::TestCaptureQueue"
@@ -347,38 +349,6 @@ BUGS = (
         ("tests/unit/transform/test_running.py::test_a_secret_reaches_the_child_alone",),
     ),
     Bug(
-        "live: the last load is before the last commits",
-        "src/eventreplay/live.py",
-        (
-            ("        late = self._joined([one.name for one in self._captures], until_s, watch)\n        self._loader.end(until_s)\n", '        self._loader.end(until_s)\n        late = self._joined(["load"], until_s, watch)\n        late += self._joined([one.name for one in self._captures], until_s, watch)\n'),
-        ),
-        ("tests/unit/test_live.py::test_the_end_commits_settles_and_loads_what_is_held",),
-    ),
-    Bug(
-        "live: what a load has seen is taken for loaded",
-        "src/eventreplay/loader.py",
-        (("        sink = self._opened()\n        try:\n", "        [each.is_at(_number(each.head)) for each in news]\n        sink = self._opened()\n        try:\n"),),
-        ("tests/unit/test_live.py::test_the_end_does_not_wait_for_a_warehouse_that_is_away",),
-    ),
-    Bug(
-        "live: a warehouse that is away ends all",
-        "src/eventreplay/supervision.py",
-        (("                if not isinstance(error, EventReplayError) or not error.retryable:\n", "                if isinstance(error, BaseException):\n"),),
-        ("tests/unit/test_live.py::test_a_warehouse_that_is_away_stops_no_capture",),
-    ),
-    Bug(
-        "live: a commit is settled before it is made",
-        "src/eventreplay/queue_capture.py",
-        (("    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]\n", "    admitted = [admit(delivery.batch, limits) for delivery in held.deliveries]\n    for delivery in held.deliveries:\n        queue.settle(delivery)\n"),),
-        ("tests/unit/test_live.py::test_a_message_is_settled_when_the_log_has_it_and_not_before",),
-    ),
-    Bug(
-        "capture: a first position is passed over",
-        "src/eventreplay/capture.py",
-        (("        return Position(first - 1) if first else None\n", "        return None\n"),),
-        ("tests/unit/test_capture_first.py::test_a_range_is_taken_from_its_first_position_to_its_last",),
-    ),
-    Bug(
         "staging: an event counts once for each way in",
         DELIVERIES,
         (("row_number() over (partition by event_id order by log_partition, log_offset) as delivery_number", "row_number() over (partition by event_id, left(log_partition, 4) order by log_partition, log_offset) as delivery_number"),),
@@ -389,54 +359,6 @@ BUGS = (
         "src/eventreplay/sinks/duckdb.py",
         (('.execute(f"SELECT {_CHECKPOINT} FROM {self._schema}.CHECKPOINTS WHERE', '.execute(f"SELECT {_CHECKPOINT} FROM RAW.CHECKPOINTS WHERE'),),
         ("tests/unit/sinks/test_duckdb.py::test_a_second_generation_stands_beside_the_first_and_shares_nothing",),
-    ),
-    Bug(
-        "verify: sums are compared, and counts are not",
-        "src/eventreplay/differences.py",
-        (("        if tally.rows != rows or tally.offsets != rows or tally.claimed != tally.computed:\n", "        if tally.claimed != tally.computed:\n"),),
-        ("tests/unit/test_verify.py::test_only_doubled_records_that_capture_refused_show_by_their_number",),
-    ),
-    Bug(
-        "verify: a doubled row makes up for a missing one",
-        "src/eventreplay/differences.py",
-        ((" or tally.offsets != rows", ""),),
-        ("tests/unit/test_verify.py::test_two_changes_that_make_up_for_each_other_in_the_count_are_both_found",),
-    ),
-    Bug(
-        "verify: the last offset of a range counts in the next",
-        "src/eventreplay/tally.py",
-        (("{column} < {int(edges[middle])}", "{column} <= {int(edges[middle])}"),),
-        ("tests/unit/sinks/test_duckdb_suite.py::TestDuckDBSink::test_rows_are_counted_and_added_up_as_the_model_does",),
-    ),
-    Bug(
-        "verify: the chain of commits is not verified",
-        "src/eventreplay/verify.py",
-        (("        for commit in reader.commits():\n            head = commit\n", "        for commit in map(reader.commit, range(1, reader.head().number + 1)):\n            head = commit\n"),),
-        ("tests/unit/test_verify.py::test_a_forged_commit_is_found_by_the_chain_and_nothing_is_compared",),
-    ),
-    Bug(
-        "verify: what a load brings meanwhile is unknown",
-        "src/eventreplay/verify.py",
-        (("            now = 0 if commit is None else _end(commit, side.order)\n", "            now = end\n"),),
-        ("tests/unit/test_verify.py::test_a_load_that_goes_on_makes_nothing_unknown",),
-    ),
-    Bug(
-        "verify: a quarantined payload is taken at its word",
-        "src/eventreplay/sinks/duckdb_tally.py",
-        (("{_hash(event_id, _REFUSED_DIGEST)} AS computed", '{_hash(event_id, "payload_sha256")} AS computed'),),
-        ("tests/unit/sinks/test_duckdb_suite.py::TestDuckDBSink::test_rows_are_counted_and_added_up_as_the_model_does",),
-    ),
-    Bug(
-        "receipts: the one before is not named",
-        "src/eventreplay/log/receipts.py",
-        (("            previous = self._sha256(last)\n", "            previous = layout.GENESIS\n"),),
-        ("tests/unit/test_receipts.py::test_each_names_the_one_before_it_and_the_log_is_whole_with_them",),
-    ),
-    Bug(
-        "receipts: a run that an error ends keeps none",
-        "src/eventreplay/cli/jobs/receipts.py",
-        (("            write(error=type(error).__name__)\n", "            pass\n"),),
-        ("tests/unit/cli/test_receipts.py::test_a_run_that_an_error_ends_keeps_what_it_had_done",),
     ),
     Bug(
         "Airflow for tests: a token that ran out is not renewed",
@@ -456,4 +378,6 @@ BUGS = (
         (("if len(page[name]) < PAGE_ROWS or", "if True or len(page[name]) < PAGE_ROWS or"),),
         ("tests/unit/testing/services/test_airflow_api.py::test_it_logs_in_once_and_reads_every_page",),
     ),
+    *LIVE_BUGS,
+    *VERIFY_BUGS,
 )  # fmt: skip
