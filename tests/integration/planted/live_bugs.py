@@ -1,6 +1,6 @@
 """Planted bugs of the live service, and of what it captures."""
 
-# ruff: noqa: E501, ISC004 - text to be replaced stands here as it stands in its file
+# ruff: noqa: E501 - text to be replaced stands here as it stands in its file
 
 from __future__ import annotations
 
