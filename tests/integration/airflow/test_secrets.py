@@ -26,7 +26,7 @@ def refused(platform: Platform, told: Story) -> RunState:
     """A run whose every task was refused by its end."""
     platform.lead_to(told.scene)
     airflow = platform.airflow
-    return airflow.wait(airflow.trigger("tests_wrong"), 240, check=False)
+    return airflow.wait(airflow.trigger("tests_wrong"), 600, check=False)
 
 
 def tables(url: str) -> Iterator[bytes]:
@@ -87,7 +87,7 @@ def test_no_secret_is_seen_anywhere(
     assert found == {}
     # The search sees what is there: names that are no secrets.
     names = {
-        "logs and outputs": "eventreplay_warehouse",
+        "logs and outputs": "journal-000000",
         "the metadata database": told.scene.variables()["eventreplay_log_url"],
         "the bucket": "journal-000000",
         "work folders: artifacts of dbt, receipts": "run_results",
