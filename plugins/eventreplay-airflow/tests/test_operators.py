@@ -52,7 +52,7 @@ def test_what_may_pass_is_tried_again_and_nothing_else(error: Exception, again: 
     with pytest.raises(AirflowException) as caught, as_airflow():
         raise error from RuntimeError("password=MARKERdriver")
     assert isinstance(caught.value, AirflowFailException) is not again
-    assert caught.value.__suppress_context__
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
     assert "MARKERdriver" not in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -21,6 +22,7 @@ from eventreplay.log import Log
 from eventreplay.receipts import Receipts
 from eventreplay.testing.services import S3Server
 from eventreplay_airflow import CaptureOperator, EventReplayHook, journal_ranges
+from eventreplay_airflow.triggers import CommitsTrigger
 
 EVENTS = 40
 Define = Callable[..., None]
@@ -95,8 +97,16 @@ def test_a_journal_is_cut_into_ranges_and_captured_into_a_bucket(
     held = [log.reader(each["partition"]).head() for each in ranges]
     assert [head and head.next_offset for head in held] == [15, 16, 9]
     shown += [json.dumps(receipt.to_json()) for receipt in Receipts(log).list()]
+    marks = {each["partition"]: 0 for each in ranges}
+    trigger = CommitsTrigger(log=url, log_conn_id=None, marks=marks, every=True)
+    shown.append(repr(trigger.serialize()))
+    assert asyncio.run(first_of(trigger)) == {"heads": dict.fromkeys(marks, 1)}
     assert "MARKERbucket" not in "".join(shown)
     assert redact("MARKERbucket") == "***"
+
+
+async def first_of(trigger: CommitsTrigger) -> Any:
+    return (await anext(trigger.run())).payload
 
 
 def test_a_login_that_is_refused_shows_no_password(
@@ -110,6 +120,7 @@ def test_a_login_that_is_refused_shows_no_password(
         operator.execute(run.context)
     assert "MARKERpassword" not in str(caught.value)
     assert caught.value.__suppress_context__, "below it stand texts of drivers"
+    assert caught.value.__cause__ is None
 
 
 @pytest.fixture
