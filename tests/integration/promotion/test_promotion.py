@@ -147,6 +147,7 @@ def targets(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)  # ten runs of dbt, one after another
 def test_a_version_is_promoted_and_rolled_back(
     targets: list[Target], versions: tuple[Path, Path], log: Log, tmp_path: Path
 ) -> None:
