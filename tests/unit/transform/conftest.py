@@ -1,4 +1,4 @@
-"""A package `dbt` that does as it is told: these tests ask of it at once what the real one takes seconds for."""
+"""A package `dbt` that does as it is told, at once, where the real one takes seconds."""
 
 from __future__ import annotations
 
