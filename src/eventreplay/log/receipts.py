@@ -72,7 +72,7 @@ class ReceiptBook:
 
     def numbers(self, after: int = 0) -> Iterator[int]:
         """Numbers of the receipts that stand, ascending, greater than `after`."""
-        for key in self._storage.keys(f"{FOLDER}/", receipt_key(after) if after else ""):
+        for key in self._storage.keys(f"{FOLDER}/", receipt_key(after)):
             if is_receipt_key(key):
                 yield layout.commit_number(key) or 0
 
