@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pika
+
 from eventreplay.capture import CaptureReceipt
+from eventreplay.finding import Finding
 from eventreplay.interfaces import Delivery
 from eventreplay.log import Log
 from eventreplay.queue_capture import QueueOptions, capture_queue
 from eventreplay.secret import Secret
 from eventreplay.sources.rabbitmq import RabbitSettings, RabbitSource
 from eventreplay.sources.rabbitmq.topology import declare
-from eventreplay.testing.faults.publisher import Ledger, missing
+from eventreplay.testing.examples import example_events
+from eventreplay.testing.faults.publisher import Ledger, Publisher, missing
 
 PARTITION = "live-0"
 
@@ -118,3 +122,28 @@ class Found:
         """Every confirmed event is here, with its bytes; nothing is here that was never published."""
         assert missing(ledger.confirmed, self.sha256) == []
         assert set(self.sha256) <= set(ledger.confirmed) | set(ledger.unknown)
+
+
+def published(url: str, count: int, *, first: int = 0, queue: str = "events") -> Publisher:
+    """Publish example events; who did, with the ledger."""
+    with Publisher(url, routing_key=queue) as publisher:
+        publisher.publish(example_events(count, first=first))
+    return publisher
+
+
+def capture_with(source: Any, folder: Path, **changes: Any) -> tuple[Any, Any]:
+    """Capture until idle: the receipt, and the source."""
+    return captured(source, folder, **changes), source
+
+
+def left(url: str, queue: str = "events") -> int:
+    """Messages that the queue holds, ready to be delivered."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
+    connection.close()
+    return count
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    """What a check found, by the finding's name."""
+    return {finding.name: finding for finding in findings}

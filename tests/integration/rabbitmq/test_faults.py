@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pika
 import pytest
@@ -22,16 +21,20 @@ from eventreplay.testing.examples import example_events
 from eventreplay.testing.faults.proxy import Proxy
 from eventreplay.testing.faults.publisher import Publisher
 from eventreplay.testing.services import RabbitServer
-from tests.integration.rabbitmq.books import Found, at_port, captured, declared, run, settings, until
+from tests.integration.rabbitmq.books import (
+    Found,
+    at_port,
+    capture_with,
+    declared,
+    left,
+    published,
+    run,
+    settings,
+    until,
+)
 
 LONG = pytest.mark.long
 KINDS = ["quorum", pytest.param("classic", marks=LONG)]
-
-
-def published(url: str, count: int, *, first: int = 0, queue: str = "events") -> Publisher:
-    with Publisher(url, routing_key=queue) as publisher:
-        publisher.publish(example_events(count, first=first))
-    return publisher
 
 
 @pytest.fixture
@@ -58,50 +61,13 @@ def test_a_reset_between_delivery_and_settling(
                 until(lambda: not self.attached)
             super().settle(delivery)
 
-    receipt, source = _capture(Reset(consumer), tmp_path)
+    receipt, source = capture_with(Reset(consumer), tmp_path)
     assert source.resets == 1
     assert proxy.count("accepted") == 2
     found = Found(tmp_path)
     found.holds(ledger)
     assert found.duplicates == receipt.received - 50 > 0
-    assert _left(rabbitmq_url) == 0
-
-
-def _capture(source: Any, folder: Path, **changes: Any) -> tuple[Any, Any]:
-    return captured(source, folder, **changes), source
-
-
-def _left(url: str, queue: str = "events") -> int:
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
-    connection.close()
-    return count
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_broker_that_is_killed_and_comes_back(
-    kind: QueueType, own_server: RabbitServer, tmp_path: Path
-) -> None:
-    url = own_server.vhost()
-    consumer = declared(url, queue_type=kind, attempts_max=40)
-    ledger = published(url, 300).ledger
-    killed = threading.Event()
-    killed.wait(1.5)  # a broker killed within half a second of a declaration forgets it
-    source = RabbitSource(consumer)
-
-    def kill_once(received: int, _: int | None) -> None:
-        # After the commit of everything, before any of it is settled: the fault falls on the last message.
-        if received >= 300 and not killed.is_set():
-            own_server.kill()
-            killed.set()
-            own_server.restart()
-
-    receipt, _ = _capture(source, tmp_path, settle_after=kill_once, idle_end_s=2.0)
-    assert killed.is_set()
-    found = Found(tmp_path)
-    found.holds(ledger)
-    assert found.duplicates == receipt.received - 300 == 300
-    assert _left(url) == 0
+    assert left(rabbitmq_url) == 0
 
 
 def test_confirms_that_are_lost_and_events_published_again(
@@ -145,7 +111,7 @@ def test_a_queue_that_is_deleted_and_declared_again(rabbitmq_url: str, tmp_path:
             declare(consumer)
             again.append(published(rabbitmq_url, 20, first=30))
 
-    _capture(source, tmp_path, progress=delete_once)
+    capture_with(source, tmp_path, progress=delete_once)
     found = Found(tmp_path)
     assert set(found.sha256) == set(first.confirmed) | set(again[0].ledger.confirmed)
 
@@ -164,29 +130,6 @@ def test_a_queue_that_does_not_come_back_is_an_error_and_no_silence(rabbitmq_url
     source.close()
 
 
-def test_settling_later_than_the_broker_waits(own_server: RabbitServer, tmp_path: Path) -> None:
-    """consumer_timeout: the channel is closed, everything comes again, and the consumer with it."""
-    # How often it looks, a minute by default, is no setting of its file.
-    own_server.rabbitmqctl("eval", "application:set_env(rabbit, channel_tick_interval, 1000).")
-    url = own_server.vhost()
-    consumer = declared(url)
-    ledger = published(url, 40).ledger
-    source = RabbitSource(consumer)
-    waited: list[bool] = []
-
-    def wait_once(received: int, _: int | None) -> None:
-        if received >= 40 and not waited:
-            until(lambda: not source.attached, 60)
-            waited.append(True)
-
-    receipt, _ = _capture(source, tmp_path, settle_after=wait_once)
-    assert waited
-    found = Found(tmp_path)
-    found.holds(ledger)
-    assert found.duplicates == receipt.received - 40 == 40
-    assert _left(url) == 0
-
-
 @LONG
 def test_a_connection_that_went_silent_is_given_up_by_its_heartbeat(
     rabbitmq_url: str, proxy: Proxy, tmp_path: Path
@@ -201,7 +144,7 @@ def test_a_connection_that_went_silent_is_given_up_by_its_heartbeat(
     ledger = published(rabbitmq_url, 25).ledger
     until(lambda: not source.attached, 30)
     proxy.heal()
-    _capture(source, tmp_path)
+    capture_with(source, tmp_path)
     assert proxy.count("accepted") >= 2
     Found(tmp_path).holds(ledger)
 
@@ -218,7 +161,7 @@ def test_heartbeats_go_on_while_nobody_receives(rabbitmq_url: str) -> None:
     assert source.attached
     source.settle(first)
     source.close()
-    assert _left(rabbitmq_url) == 0
+    assert left(rabbitmq_url) == 0
 
 
 def test_delivered_too_often_a_message_goes_to_the_dead_letters_and_is_captured_there(
@@ -233,9 +176,9 @@ def test_delivered_too_often_a_message_goes_to_the_dead_letters_and_is_captured_
                 break
         source.close()  # unsettled: a crash, as far as the broker knows
     letters = settings(rabbitmq_url, consumer.dead_letters[1], queue_type="classic")
-    until(lambda: _left(rabbitmq_url, letters.queue) == 6)
+    until(lambda: left(rabbitmq_url, letters.queue) == 6)
     run(letters, tmp_path)
     found = Found(tmp_path)
     found.holds(ledger)
-    assert _left(rabbitmq_url) == 0
+    assert left(rabbitmq_url) == 0
     assert "x-death" in dict(found.rows[0]["headers"])

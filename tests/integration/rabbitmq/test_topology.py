@@ -12,20 +12,15 @@ import pika
 import pytest
 
 from eventreplay.errors import ConfigError, SourceError
-from eventreplay.finding import Finding
 from eventreplay.sources.rabbitmq import RabbitSource
 from eventreplay.sources.rabbitmq.check import check
 from eventreplay.sources.rabbitmq.topology import declare
 from eventreplay.testing.examples import example_events
 from eventreplay.testing.faults.publisher import Publisher
 from eventreplay.testing.services import RabbitServer
-from tests.integration.rabbitmq.books import Found, declared, run, settings, until
+from tests.integration.rabbitmq.books import Found, by_name, declared, run, settings, until
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def by_name(findings: list[Finding]) -> dict[str, Finding]:
-    return {finding.name: finding for finding in findings}
 
 
 def vhost_of(url: str) -> str:
@@ -138,37 +133,3 @@ def test_a_wrong_password_is_final_and_not_shown(rabbitmq_url: str) -> None:
     assert not caught.value.retryable
     assert "wrong-word" not in f"{caught.value!r} {caught.value} {caught.value.fields} {source!r}"
     source.close()
-
-
-def test_tls_with_the_right_host_name(own_server: RabbitServer, tmp_path: Path) -> None:
-    assert own_server.tls_url is not None
-    declared(own_server.url, "over-tls")
-    with Publisher(own_server.url, routing_key="over-tls") as publisher:
-        ledger = publisher.publish(example_events(2000))
-    # A buffer far smaller than what comes: reading pauses and goes on, in TLS as well.
-    encrypted = settings(
-        own_server.tls_url, "over-tls", ca_file=str(own_server.ca_file), delivery_rows_max=50
-    )
-    run(encrypted, tmp_path)
-    Found(tmp_path).holds(ledger)
-    assert by_name(check(encrypted))["TLS"].ok
-
-
-def test_tls_with_a_wrong_host_name_is_refused(own_server: RabbitServer) -> None:
-    assert own_server.tls_url is not None
-    # The loopback in short: the same broker, by a name its certificate does not have.
-    wrong = settings(
-        own_server.tls_url.replace("@127.0.0.1", "@127.1"), "over-tls", ca_file=str(own_server.ca_file)
-    )
-    source = RabbitSource(wrong)
-    with pytest.raises(SourceError, match="certificate") as caught:
-        until(lambda: source.receive(0.2) is not None)
-    assert not caught.value.retryable
-    source.close()
-    assert "certificate" in check(wrong)[0].detail
-
-
-def test_tls_without_the_authority_is_refused(own_server: RabbitServer) -> None:
-    assert own_server.tls_url is not None
-    with pytest.raises(SourceError, match="certificate"):
-        declare(settings(own_server.tls_url, "over-tls"))
