@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -59,7 +58,7 @@ def orders(warehouse: Warehouse, schema: str = "MART") -> list[str]:
 
 
 def test_two_generations_change_places_and_the_next_load_goes_on_where_the_new_one_stands(
-    rebuilt: Warehouse, tmp_path: Path
+    rebuilt: Warehouse,
 ) -> None:
     assert orders(rebuilt) == ["O1", "O2"], "beside means beside"
     code, said = operation(rebuilt, "begin_generation", "g1")
