@@ -30,7 +30,7 @@ def loaded_beside(warehouse: Warehouse, without: str) -> None:
             "INSERT INTO RAW_NEXT.EVENTS SELECT * FROM RAW.EVENTS WHERE event_id <> ?", [without]
         )
         connection.execute(
-            "INSERT INTO RAW_NEXT.CHECKPOINTS VALUES ('live/p', 'p', 'e', 7, 'd', 'new codec', now()::TIMESTAMP)"
+            "INSERT INTO RAW_NEXT.CHECKPOINTS VALUES ('live/p', 'p', 'e', 7, 'd', 'new codec', TIMESTAMP '2026-01-01')"
         )
 
 

@@ -79,9 +79,7 @@ OLD = {
 
 
 @pytest.fixture
-def rebuilt(
-    connect: Callable[..., Client], snowflake_database: dict[str, Any], tmp_path: Path
-) -> Warehouse:
+def rebuilt(connect: Callable[..., Client], snowflake_database: dict[str, Any], tmp_path: Path) -> Warehouse:
     """Three events live; beside them a generation of five, decoded otherwise."""
     client = connect()
     warehouse = Warehouse(client, snowflake_database, tmp_path)
