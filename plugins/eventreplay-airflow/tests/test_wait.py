@@ -89,8 +89,8 @@ def test_deferred_it_fires_for_commits_that_come_later(
         look = heads.Heads.look
 
         def seen(self: heads.Heads) -> dict[str, int]:
-            assert threading.get_ident() != loop_thread, "the log is asked beside the loop, not in it"
             loop.call_soon_threadsafe(looks.set)
+            assert threading.get_ident() != loop_thread, "the log is asked beside the loop, not in it"
             return look(self)
 
         with pytest.MonkeyPatch.context() as patch:
