@@ -29,9 +29,8 @@ def loaded_beside(warehouse: Warehouse, without: str) -> None:
         connection.execute(
             "INSERT INTO RAW_NEXT.EVENTS SELECT * FROM RAW.EVENTS WHERE event_id <> ?", [without]
         )
-        connection.execute(
-            "INSERT INTO RAW_NEXT.CHECKPOINTS VALUES ('live/p', 'p', 'e', 7, 'd', 'new codec', TIMESTAMP '2026-01-01')"
-        )
+        values = "('live/p', 'p', 'e', 7, 'd', 'new codec', now()::TIMESTAMP)"
+        connection.execute(f"INSERT INTO RAW_NEXT.CHECKPOINTS VALUES {values}")
 
 
 def order(name: str, day: int) -> RawEvent:
