@@ -33,9 +33,10 @@ goes on.
 | `age_s` | oldest a received event may get before it is committed and acknowledged, seconds |
 
 **For events in the warehouse within seconds** run the service `eventreplay live` instead: the same loop in
-one process, under a supervisor. Both may run at once: a partition has one writer, and the log decides which
-(the fence). The loser commits nothing and acknowledges nothing, so the queue delivers to the other what it
-held.
+one process, under a supervisor, and pause this DAG. A partition has one writer, the newest, and the log sees
+to that (the fence): with both on `live-0` this DAG ends the service at its next tick. To run both all the
+same, give the service partitions of its own (`--partition service`). The loser commits nothing and
+acknowledges nothing, so the queue delivers to the other what it held.
 
 **On retry**: a message is acknowledged only after the commit that holds it. What a killed capture held is
 delivered again, and what is in the log twice counts once in STAGING.

@@ -62,6 +62,7 @@ def s3_to_snowflake_load_raw() -> None:
         workers=parameter("workers"),
         accept_codec_change=parameter("accept_codec_change"),
         execution_timeout=timedelta(hours=6),
+        announce=False,  # once, when it is compared
         doc_md="Loads every commit that RAW does not hold yet, of all partitions.",
         log=LOG_URL,
         sink=SINK_URL,

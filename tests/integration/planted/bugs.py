@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tests.integration.planted.bug import Bug
+from tests.integration.planted.deployment_bugs import DEPLOYMENT_BUGS
 from tests.integration.planted.live_bugs import LIVE_BUGS
 from tests.integration.planted.verify_bugs import VERIFY_BUGS
 
@@ -378,24 +379,7 @@ BUGS = (
         (("if len(page[name]) < PAGE_ROWS or", "if True or len(page[name]) < PAGE_ROWS or"),),
         ("tests/unit/testing/services/test_airflow_api.py::test_it_logs_in_once_and_reads_every_page",),
     ),
-    Bug(
-        "Deployment: a migration's sum is of its name alone",
-        "src/eventreplay/sinks/snowflake/deployment/files.py",
-        (("hashlib.sha256(content)", "hashlib.sha256(file.name.encode())"),),
-        ("tests/unit/sinks/test_deployment_files.py::test_the_sum_is_of_the_file_whatever_the_names",),
-    ),
-    Bug(
-        "Deployment: a size goes into a statement as it was given",
-        "src/eventreplay/sinks/snowflake/deployment/names.py",
-        (("if self.warehouse_size not in _SIZES:", "if False:"),),
-        ("tests/unit/sinks/test_deployment_files.py::test_values_that_no_statement_may_hold_are_refused",),
-    ),
-    Bug(
-        "Settings: a bucket in the environment wins over the file",
-        "src/eventreplay/config/core.py",
-        (("        *_from_bucket(variables),\n        *_from_file(file),", "        *_from_file(file),\n        *_from_bucket(variables),"),),
-        ("tests/unit/config/test_bucket.py::test_anything_of_ours_is_stronger",),
-    ),
+    *DEPLOYMENT_BUGS,
     *LIVE_BUGS,
     *VERIFY_BUGS,
 )  # fmt: skip

@@ -16,7 +16,8 @@ CREATE OR REPLACE MACRO {{place}}._moment(us) AS (
 );
 CREATE OR REPLACE MACRO {{place}}._fs_to_timestamp(val, scale) AS (
     CASE WHEN try_cast(val AS BIGINT) IS NULL THEN CAST(val AS TIMESTAMP)
-         WHEN scale <= 6 THEN {{place}}._moment(try_cast(val AS HUGEINT) * (10 ** greatest(6 - scale, 0))::HUGEINT)
+         WHEN scale <= 6 THEN
+             {{place}}._moment(try_cast(val AS HUGEINT) * (10 ** greatest(6 - scale, 0))::HUGEINT)
          ELSE {{place}}._moment(try_cast(val AS HUGEINT) // (10 ** greatest(scale - 6, 0))::HUGEINT) END
 );
 """
