@@ -137,7 +137,9 @@
         {%- for live, other in pairs -%}
             {%- set here = generation_tables(live) -%}
             {%- for name, comment in generation_tables(other).items() -%}
-                {%- if name in here -%}{%- do copy_rights(live ~ '."' ~ name ~ '"', other ~ '."' ~ name ~ '"') -%}{%- endif -%}
+                {#- A table that is new gets the rights of its neighbours: future grants are for tables made in a schema. #}
+                {%- set like = name if name in here else here.keys() | first | default(none) -%}
+                {%- if like is not none -%}{%- do copy_rights(live ~ '."' ~ like ~ '"', other ~ '."' ~ name ~ '"') -%}{%- endif -%}
                 {%- set text = (comment.split(' [generation ')[0] ~ mark) | replace("'", "''") -%}
                 {%- do run_query('comment on table ' ~ other ~ '."' ~ name ~ '" is ' ~ "'" ~ text ~ "'") -%}
             {%- endfor -%}
@@ -156,10 +158,13 @@
     {%- do run_query('alter table ' ~ pairs[0][0] ~ '.GENERATION swap with ' ~ pairs[0][1] ~ '.GENERATION') -%}
 {%- endmacro %}
 
+{#- Grants, and last the owner: who rebuilds may be another role than who builds every day. -#}
 {% macro copy_rights(source, target) -%}
-    {%- for row in run_query('show grants on table ' ~ source) -%}
-        {%- if row['privilege'] != 'OWNERSHIP' and row['granted_to'] == 'ROLE' -%}
-            {%- do run_query('grant ' ~ row['privilege'] ~ ' on table ' ~ target ~ ' to role "' ~ row['grantee_name'] ~ '"') -%}
-        {%- endif -%}
+    {%- set rights = run_query('show grants on table ' ~ source).rows -%}
+    {%- for row in rights if row['privilege'] != 'OWNERSHIP' and row['granted_to'] == 'ROLE' -%}
+        {%- do run_query('grant ' ~ row['privilege'] ~ ' on table ' ~ target ~ ' to role "' ~ row['grantee_name'] ~ '"') -%}
+    {%- endfor -%}
+    {%- for row in rights if row['privilege'] == 'OWNERSHIP' -%}
+        {%- do run_query('grant ownership on table ' ~ target ~ ' to role "' ~ row['grantee_name'] ~ '" copy current grants') -%}
     {%- endfor -%}
 {%- endmacro %}
