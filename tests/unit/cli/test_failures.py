@@ -9,8 +9,9 @@ import pytest
 
 from eventreplay import errors
 from eventreplay.cli import main
-from eventreplay.cli.failures import explain, redacted
+from eventreplay.cli.failures import explain
 from eventreplay.cli.jobs import plugins
+from eventreplay.redaction import redacted
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -317,8 +318,9 @@ def test_text_that_is_not_utf8_is_refused_without_being_shown(sink: DuckDBSink) 
 
 @pytest.mark.parametrize("bound", ["memory_mb_max", "threads", "wal_mb_max"])
 def test_bounds_below_one_are_refused(path: Path, bound: str) -> None:
+    bounds: dict[str, Any] = {bound: 0}
     with pytest.raises(ConfigError, match=bound):
-        DuckDBSink(path, clock=TickingClock(), **{bound: 0})
+        DuckDBSink(path, clock=TickingClock(), **bounds)
     assert not path.exists()
 
 
