@@ -1,7 +1,7 @@
 """Every DAG of dags/, over REST, against real ends: all green, and the marts are what the ledger says.
 
-By default the stand-in sees the way from the ends to the marts, and DuckDB that and the checks; a rebuild, which is
-dbt twice, and the checks on the stand-in are long.
+By default the stand-in sees the way from the ends to the marts, and DuckDB that and the checks; a rebuild,
+which is dbt twice, and the checks on the stand-in are long.
 """
 
 from __future__ import annotations
