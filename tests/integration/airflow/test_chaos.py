@@ -162,6 +162,7 @@ def built_of(day: Day) -> int:
     return sum(text.count("OK created") for text in logs)
 
 
+@pytest.mark.long
 def test_killed_half_way_and_tried_again_with_live_and_history_at_once(laptop: Platform) -> None:
     day = Day.begin(laptop)
     airflow = day.airflow

@@ -92,6 +92,7 @@ def test_a_warehouse_that_another_process_holds_stops_no_capture(
     holds_exactly(tmp_path, 300)
 
 
+@pytest.mark.long  # tests/unit/test_live.py shows it over doubles
 def test_a_second_copy_takes_over_and_the_first_says_so(
     publisher: Publisher, rabbitmq_url: str, tmp_path: Path
 ) -> None:
