@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,17 @@ EVENTS = 2_000
 """In each scene: every kind of event and of dirt is among them, and dbt's part stays the longest."""
 
 LOOK_S = 0.1
+
+SHARED = ExitStack()
+"""What all tests of this folder share; closed behind the last of them, not at the end of the whole run: it
+keeps half a core busy."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Asked for the tests of this folder only."""
+    if nextitem is None or not nextitem.path.is_relative_to(HERE):
+        SHARED.close()
 
 
 class Watch:
@@ -50,10 +61,9 @@ class Watch:
 
 
 @pytest.fixture(scope="session")
-def watch() -> Iterator[Watch]:
+def watch() -> Watch:
     """From before the platform starts until the end."""
-    with closing(Watch()) as watch:
-        yield watch
+    return SHARED.enter_context(closing(Watch()))
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +92,16 @@ def wrong_passwords(wrong: tuple[dict[str, Mapping[str, Any]], dict[str, str]]) 
 @pytest.fixture(scope="session")
 def platform(
     ends: Ends, wrong: tuple[dict[str, Mapping[str, Any]], dict[str, str]], watch: Watch
-) -> Iterator[Platform]:
-    """Real ends, and Airflow with `dags/` and the tests' own; when it is closed, nothing is left of it."""
+) -> Platform:
+    """Real ends, and Airflow with `dags/` and the tests' own."""
     assert watch is not None
-    with Platform.start(ends, more_dags=[HERE / "dags"], connections=wrong[0]) as platform:
+    return SHARED.enter_context(leaving_nothing(ends, wrong[0]))
+
+
+@contextmanager
+def leaving_nothing(ends: Ends, connections: dict[str, Mapping[str, Any]]) -> Iterator[Platform]:
+    """A platform; when it is closed, nothing is left of it."""
+    with Platform.start(ends, more_dags=[HERE / "dags"], connections=connections) as platform:
         yield platform
         home, database = platform.airflow.home, platform.airflow.database
         assert processes_of(home)
