@@ -29,8 +29,8 @@ keeps half a core busy."""
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Asked for the tests of this folder only."""
-    if nextitem is None or not nextitem.path.is_relative_to(HERE):
+    """Asked for the tests of this folder only; at the very end `platform` closes before its servers do."""
+    if nextitem is not None and not nextitem.path.is_relative_to(HERE):
         SHARED.close()
 
 
@@ -61,9 +61,10 @@ class Watch:
 
 
 @pytest.fixture(scope="session")
-def watch() -> Watch:
+def watch() -> Iterator[Watch]:
     """From before the platform starts until the end."""
-    return SHARED.enter_context(closing(Watch()))
+    yield SHARED.enter_context(closing(Watch()))
+    SHARED.close()
 
 
 @pytest.fixture(scope="session")
@@ -92,10 +93,11 @@ def wrong_passwords(wrong: tuple[dict[str, Mapping[str, Any]], dict[str, str]]) 
 @pytest.fixture(scope="session")
 def platform(
     ends: Ends, wrong: tuple[dict[str, Mapping[str, Any]], dict[str, str]], watch: Watch
-) -> Platform:
+) -> Iterator[Platform]:
     """Real ends, and Airflow with `dags/` and the tests' own."""
     assert watch is not None
-    return SHARED.enter_context(leaving_nothing(ends, wrong[0]))
+    yield SHARED.enter_context(leaving_nothing(ends, wrong[0]))
+    SHARED.close()
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def test_managed_access_leaves_grants_to_the_owner_of_the_schema(
     assert (refused.errno, refused.sqlstate) == (3001, "42501")
     owner.run(f"GRANT SELECT ON TABLE {database}.managed.t TO ROLE {role}")
     assert owner.error(f"GRANT SELECT ON TABLE {database}.plain.t TO ROLE {role}").errno == 3001
-    options = {row[0]: row[3] for row in owner.rows(f"SHOW SCHEMAS IN DATABASE {database}")}
+    options = {row[1]: row[7] for row in owner.rows(f"SHOW SCHEMAS IN DATABASE {database}")}
     assert (options["MANAGED"], options["PLAIN"]) == ("MANAGED ACCESS", "")
     owner.run(f"ALTER SCHEMA {database}.managed DISABLE MANAGED ACCESS")
     making.run(f"GRANT SELECT ON TABLE {database}.managed.t TO ROLE {role}")

@@ -63,6 +63,13 @@ def alter_access(session: Session, sql: str) -> Result | None:
     return Result.status(DONE)
 
 
+_SHOWN = (
+    "created_on", "name", "is_default", "is_current", "database_name", "owner", "comment", "options",
+    "retention_time",
+)  # fmt: skip
+"""Columns as Snowflake has them, in its order: programs take the second one for the name."""
+
+
 def show(session: Session, sql: str, params: Any) -> Result:
     """SHOW SCHEMAS [LIKE '...'] [IN [DATABASE] ...]: of one database, those that the role may see."""
     found = _SHOW.fullmatch(sql)
@@ -86,5 +93,7 @@ def show(session: Session, sql: str, params: Any) -> Result:
         words = [("transient", "TRANSIENT"), ("managed", "MANAGED ACCESS")]
         options = ", ".join(word for key, word in words if kind.get(key))
         owner = session.engine.catalog.owners.get(f"SCHEMA {database}.{name}", "")
-        rows.append({"name": name, "database_name": database, "owner": owner, "options": options})
-    return Result.rows(rows, ["name", "database_name", "owner", "options"], statement_type.SHOW)
+        current = "Y" if (database, name) == (session.database, session.schema) else "N"
+        values = (None, name, "N", current, database, owner, "", options, "1")
+        rows.append(dict(zip(_SHOWN, values, strict=True)))
+    return Result.rows(rows, list(_SHOWN), statement_type.SHOW)
