@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -114,24 +115,23 @@ def test_it_listens_on_the_loopback_alone_and_wants_a_login(airflow: AirflowServ
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_killed_test_process_leaves_nothing_and_killed_parts_come_back(tmp_path: Path) -> None:
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "temporary").mkdir(mode=0o711)
-    tmp_path.chmod(0o711)
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path / "dags")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as parent:
-        assert parent.stdout is not None
-        line = parent.stdout.readline()
-        assert line, "it could not start, or its scheduler did not come back; see above"
-        everything = set(below(int(line)))
-        assert len(everything) > 5
-        parent.kill()
-    assert eventually(lambda: not alive(everything)), alive(everything)
-    assert eventually(lambda: not list((tmp_path / "temporary").iterdir()))
+    with TemporaryDirectory() as name:
+        temporary = Path(name)
+        temporary.chmod(0o711)  # PostgreSQL may run as another user, and passes through
+        with subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": name},
+        ) as parent:
+            assert parent.stdout is not None
+            line = parent.stdout.readline()
+            assert line, "it could not start, or its scheduler did not come back; see above"
+            everything = below(int(line))
+            assert len(everything) > 5
+            parent.kill()
+        assert eventually(lambda: not alive(everything)), alive(everything)
+        assert eventually(lambda: not list(temporary.iterdir()))
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
