@@ -197,6 +197,10 @@ class Running:
         assert self.receipt is not None
         return self.receipt
 
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
     def join(self) -> None:
         """Wait until it has ended by itself."""
         self._thread.join(self._wait_s)

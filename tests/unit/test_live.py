@@ -209,11 +209,17 @@ def test_of_two_copies_one_holds_the_partition_and_nothing_is_doubled(log: Log, 
         world.broker.publish(events(10))
         first.until_loaded(10)
         with Running(log, world) as second:
-            # The newer one has claimed it: the older one learns of it as it wants to commit.
-            second.until(lambda: second.part("capture live-0").state == "running")
-            world.broker.publish(events(20, first=10))
-            first.join()
-            second.until(lambda: set(world.rows()) == set(ids(events(30))))
+            published = 10
+
+            def first_ends() -> bool:
+                # It learns that the newer one has claimed the partition as it wants to commit.
+                nonlocal published
+                world.broker.publish(events(10, first=published))
+                published += 10
+                return first.ended
+
+            second.until(first_ends)
+            second.until(lambda: set(world.rows()) == set(ids(events(published))))
             second.until(lambda: world.broker.unsettled == 0)
             second.stop()
     assert isinstance(first.error, FenceError)

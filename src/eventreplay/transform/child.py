@@ -23,6 +23,8 @@ def main() -> None:
     """Run dbt's command line with this program's arguments."""
     if importlib.util.find_spec("dbt") is None:
         sys.exit(NOT_INSTALLED)
+    # Whoever runs in the background of a shell has it ignored, and hands that on to his children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_watch, name="watch", daemon=True).start()
     sys.argv[0] = "dbt"
     importlib.import_module("dbt.cli.main").cli()
