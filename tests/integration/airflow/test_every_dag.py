@@ -91,6 +91,7 @@ def laptop(platform: Platform) -> Story:
     return story
 
 
+@pytest.mark.long
 def test_on_a_laptop_the_same_dags_run_without_any_server(laptop: Story) -> None:
     laptop.check()
     see_green(laptop)
