@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def dbt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dbt:
     (folder / "project").mkdir()
     (folder / "project" / "dbt_project.yml").write_text("name: p\n", "utf-8")
     (folder / "project" / "profiles.yml").write_text("p: {}\n", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     return Dbt(folder)
 
 
