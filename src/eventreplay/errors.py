@@ -128,6 +128,17 @@ class CheckpointConflictError(SinkError):
     exit_code = 4
 
 
+class GenerationError(SinkError):
+    """A generation of the tables is not in the state that was asked for; nothing was changed."""
+
+
+class PlanError(EventReplayError):
+    """A plan of a rebuild cannot be run: what it was made for has moved, or it is not whole.
+
+    `moved` names what.
+    """
+
+
 class LogError(EventReplayError):
     """The log could not be read or written."""
 

@@ -186,14 +186,3 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release connections; uncommitted writes are dropped. Idempotent."""
-
-
-@runtime_checkable
-class SupportsRebuild(Protocol):
-    """A sink that can hold a second generation beside the live one and swap the two."""
-
-    def shadow(self, generation: str) -> Sink:
-        """A sink that writes the named generation, invisible to readers of the live one."""
-
-    def promote(self, generation: str) -> None:
-        """Make the named generation the live one, in one step. Idempotent."""

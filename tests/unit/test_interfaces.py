@@ -11,7 +11,7 @@ import pytest
 import eventreplay.interfaces as contract
 from eventreplay.batch import Batch
 from eventreplay.demo.generator import GeneratedSource
-from eventreplay.interfaces import Codec, Decoded, Delivery, QueueSource, Sink, Source, SupportsRebuild
+from eventreplay.interfaces import Codec, Decoded, Delivery, QueueSource, Sink, Source
 from eventreplay.testing import MemoryQueue, MemorySink, MemorySource
 from tests.hex_codec import HexCodec
 
@@ -22,7 +22,7 @@ def test_the_contract_can_be_read_in_one_sitting() -> None:
 
 
 def test_every_method_of_the_contract_says_what_it_promises() -> None:
-    for protocol in (Source, QueueSource, Codec, Sink, SupportsRebuild):
+    for protocol in (Source, QueueSource, Codec, Sink):
         assert protocol.__doc__
         for name, member in vars(protocol).items():
             if not name.startswith("_"):
@@ -51,15 +51,3 @@ def test_what_is_built_in_keeps_the_contract() -> None:
     assert [queue.name for queue in queues] == ["memory-queue"]
     assert [sink.begin("r") for sink in sinks] == [None]
     assert [codec.fingerprint for codec in codecs] == ["hex-1"]
-
-
-def test_rebuilding_is_asked_for_once_and_by_name() -> None:
-    class Rebuilds:
-        def shadow(self, generation: str) -> Sink:
-            raise NotImplementedError(generation)
-
-        def promote(self, generation: str) -> None:
-            raise NotImplementedError(generation)
-
-    assert isinstance(Rebuilds(), SupportsRebuild)
-    assert not isinstance(MemorySink(), SupportsRebuild)
