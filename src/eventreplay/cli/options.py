@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Option
+
+from eventreplay.cli.durations import seconds
 
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 ConfigFile = Annotated[
@@ -64,8 +66,22 @@ PluginOptions = Annotated[
         show_default=False,
     ),
 ]
+AcceptCodecChange = Annotated[
+    bool,
+    Option("--accept-codec-change", help="Go on although another codec made the rows that are there."),
+]
 MANY_ROWS = 100
 """Rows that a listing shows unless told otherwise."""
+
+
+def optional(name: str, panel: str | None = None, **more: Any) -> Any:
+    """An option without a default to show, under a heading of the help."""
+    return Option(name, show_default=False, rich_help_panel=panel, **more)
+
+
+def duration(name: str, text: str, panel: str | None = None) -> Any:
+    """An option that takes a duration, such as 500ms, 30s, 10m, 2h."""
+    return optional(name, panel, metavar="DURATION", parser=seconds, help=text)
 
 
 def examples(*lines: str) -> str:

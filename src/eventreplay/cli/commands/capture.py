@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from eventreplay.cli.durations import seconds
-from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, PluginOptions, Workers, examples
+from eventreplay.cli.options import (
+    AsJson,
+    ConfigFile,
+    LogUrl,
+    PluginOptions,
+    Workers,
+    duration,
+    examples,
+    optional,
+)
 
 _JOURNALS = "Sources that are read by position"
 _QUEUES = "Queues"
-
-
-def _journal(name: str, **more: Any) -> Any:
-    """An option of sources that are read by position."""
-    return typer.Option(name, show_default=False, rich_help_panel=_JOURNALS, **more)
-
-
-def _queue(name: str, **more: Any) -> Any:
-    """An option of queues."""
-    return typer.Option(name, show_default=False, rich_help_panel=_QUEUES, **more)
-
-
-def _duration(name: str, text: str, panel: str | None = _QUEUES) -> Any:
-    """An option that takes a duration."""
-    return typer.Option(
-        name, metavar="DURATION", parser=seconds, help=text, show_default=False, rich_help_panel=panel
-    )
-
 
 _Source = Annotated[
     str,
@@ -42,8 +32,9 @@ _Partition = Annotated[
 ]
 _First = Annotated[
     int | None,
-    _journal(
+    optional(
         "--from",
+        _JOURNALS,
         min=0,
         metavar="POSITION",
         help="First position to take, where nothing before it was captured; default: the beginning.",
@@ -51,8 +42,12 @@ _First = Annotated[
 ]
 _Upto = Annotated[
     int | None,
-    _journal(
-        "--upto", min=0, metavar="POSITION", help="Last position to take; default: the source's safe head."
+    optional(
+        "--upto",
+        _JOURNALS,
+        min=0,
+        metavar="POSITION",
+        help="Last position to take; default: the source's safe head.",
     ),
 ]
 _Follow = Annotated[
@@ -61,21 +56,26 @@ _Follow = Annotated[
         "--follow", help="Go on as a service; SIGTERM or Ctrl-C ends it in good order, with the receipt."
     ),
 ]
-_For = Annotated[
-    float | None, _duration("--for", "End after so long, at a commit: 500ms, 30s, 10m, 2h.", panel=None)
-]
+_For = Annotated[float | None, duration("--for", "End after so long, at a commit: 500ms, 30s, 10m, 2h.")]
 _UntilIdle = Annotated[
     float | None,
-    _duration(
-        "--until-idle", "End when nothing came for so long; default: 2s, unless --for or --follow is given."
+    duration(
+        "--until-idle",
+        "End when nothing came for so long; default: 2s, unless --for or --follow is given.",
+        _QUEUES,
     ),
 ]
-_Age = Annotated[float | None, _duration("--age", "Commit what has been held for so long; default: 5s.")]
-_Rows = Annotated[int | None, _queue("--rows", min=1, help="Commit after so many events; default: 65536.")]
+_Age = Annotated[
+    float | None, duration("--age", "Commit what has been held for so long; default: 5s.", _QUEUES)
+]
+_Rows = Annotated[
+    int | None, optional("--rows", _QUEUES, min=1, help="Commit after so many events; default: 65536.")
+]
 _Consumers = Annotated[
     int | None,
-    _queue(
+    optional(
         "--consumers",
+        _QUEUES,
         min=1,
         max=64,
         help="So many connections, into the partitions NAME-0, NAME-1, ...; default: one.",

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.durations import seconds
 from eventreplay.cli.options import (
+    AcceptCodecChange,
     AsJson,
     ConfigFile,
     LogUrl,
@@ -16,7 +16,9 @@ from eventreplay.cli.options import (
     ReplayId,
     Schemas,
     SinkUrl,
+    duration,
     examples,
+    optional,
 )
 
 _CAPTURE = "Capture"
@@ -27,138 +29,85 @@ _Source = Annotated[
 ]
 _Partition = Annotated[
     str | None,
-    typer.Option(
+    optional(
         "--partition",
+        _CAPTURE,
         metavar="NAME",
         help="The log partition; default: live-0, live-1, ... for a queue.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
     ),
 ]
 _Consumers = Annotated[
     int | None,
-    typer.Option(
+    optional(
         "--consumers",
+        _CAPTURE,
         min=1,
         max=64,
         help="So many connections, into the partitions NAME-0, NAME-1, ...; default: one.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
     ),
 ]
 _Journal = Annotated[
     str | None,
-    typer.Option(
+    optional(
         "--journal",
+        _CAPTURE,
         metavar="SOURCE",
         help="A journal to follow beside it, e.g. postgres:public.events.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
     ),
 ]
 _JournalPartition = Annotated[
     str | None,
-    typer.Option(
-        "--journal-partition",
-        metavar="NAME",
-        help="Its log partition; default: journal.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
-    ),
+    optional("--journal-partition", _CAPTURE, metavar="NAME", help="Its log partition; default: journal."),
 ]
 _Age = Annotated[
     float | None,
-    typer.Option(
-        "--age",
-        metavar="DURATION",
-        parser=seconds,
-        help="Commit what has been held for so long; default: 1s.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
-    ),
+    duration("--age", "Commit what has been held for so long; default: 1s.", _CAPTURE),
 ]
 _Rows = Annotated[
     int | None,
-    typer.Option(
-        "--rows",
-        min=1,
-        help="Commit after so many events; default: 65536.",
-        show_default=False,
-        rich_help_panel=_CAPTURE,
-    ),
+    optional("--rows", _CAPTURE, min=1, help="Commit after so many events; default: 65536."),
 ]
 _LoadEvery = Annotated[
     float | None,
-    typer.Option(
+    duration(
         "--load-every",
-        metavar="DURATION",
-        parser=seconds,
-        help="Load at most so often; default: 1s, or 60s where transactions are dear (Snowflake).",
-        show_default=False,
-        rich_help_panel=_LOAD,
+        "Load at most so often; default: 1s, or 60s where transactions are dear (Snowflake).",
+        _LOAD,
     ),
 ]
 _LoadRows = Annotated[
     int | None,
-    typer.Option(
+    optional(
         "--load-rows",
+        _LOAD,
         min=1,
         help="Load earlier if so many rows wait; default: as the sink prefers, else 65536.",
-        show_default=False,
-        rich_help_panel=_LOAD,
     ),
 ]
 _Poll = Annotated[
     float | None,
-    typer.Option(
-        "--poll",
-        metavar="DURATION",
-        parser=seconds,
-        help="How often to look for commits of other processes; default: 5s.",
-        show_default=False,
-        rich_help_panel=_LOAD,
-    ),
+    duration("--poll", "How often to look for commits of other processes; default: 5s.", _LOAD),
 ]
 _Release = Annotated[
     bool | None,
-    typer.Option(
+    optional(
         "--release/--hold",
+        _LOAD,
         help="Close the sink between loads; default: if nobody else can read it meanwhile (DuckDB).",
-        show_default=False,
-        rich_help_panel=_LOAD,
-    ),
-]
-_AcceptCodecChange = Annotated[
-    bool,
-    typer.Option(
-        "--accept-codec-change",
-        help="Go on although another codec made the rows that are there.",
-        rich_help_panel=_LOAD,
     ),
 ]
 _For = Annotated[
     float | None,
-    typer.Option(
-        "--for", metavar="DURATION", parser=seconds, help="End by itself after so long.", show_default=False
-    ),
+    duration("--for", "End by itself after so long."),
 ]
 _Finish = Annotated[
     float | None,
-    typer.Option(
-        "--finish",
-        metavar="DURATION",
-        parser=seconds,
-        help="How long the end may take: commit, settle, load; default: 60s.",
-        show_default=False,
-    ),
+    duration("--finish", "How long the end may take: commit, settle, load; default: 60s."),
 ]
 _StatusFile = Annotated[
     Path | None,
-    typer.Option(
-        "--status-file",
-        metavar="PATH",
-        help="Write the state of all parts there, as JSON, every second.",
-        show_default=False,
+    optional(
+        "--status-file", metavar="PATH", help="Write the state of all parts there, as JSON, every second."
     ),
 ]
 
@@ -191,7 +140,7 @@ def live(
     load_rows: _LoadRows = None,
     poll_s: _Poll = None,
     release: _Release = None,
-    accept_codec_change: _AcceptCodecChange = False,
+    accept_codec_change: AcceptCodecChange = False,
     for_s: _For = None,
     finish_s: _Finish = None,
     status_file: _StatusFile = None,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from eventreplay.cli.options import (
+    AcceptCodecChange,
     AsJson,
     ConfigFile,
     LogUrl,
@@ -38,12 +37,7 @@ def replay(
     schemas: Schemas = None,
     option: PluginOptions = None,
     workers: Workers = None,
-    accept_codec_change: Annotated[
-        bool,
-        typer.Option(
-            "--accept-codec-change", help="Go on although another codec made the rows that are there."
-        ),
-    ] = False,
+    accept_codec_change: AcceptCodecChange = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
