@@ -1,4 +1,4 @@
-"""Which rows must differ when the story's two changes take effect, and which do: in plain SQL, nothing of ours.
+"""Which rows must differ when the two changes of the story take effect, and which do: in plain SQL alone.
 
 `affected` asks the live tables alone and follows the changes by reasoning: an order of v1 with a discount,
 an order with a shipping fee, and whatever sums over them. `differing` compares two generations by EXCEPT ALL.
