@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ ROWS = 24
 SOCKET = ("recvfrom", "sendto")
 ACK = '""..., 21, 0'
 """Arguments of sending one basic.ack: a method frame of 13 bytes and its overhead of 8."""
+TIMES_MAX = 4
+"""Calls are counted by thread, and which thread of a pool makes one is not fixed: a run may miss a point."""
 
 
 @define
@@ -78,15 +80,22 @@ class Sweep:
 
     def die(self, points: Sequence[Point], check: Callable[[Run, int, int], None]) -> None:
         """Kill at each point, capture what is left, and check: the run, rows in the log then, duplicates."""
+        left = list(points)
+        for _ in range(TIMES_MAX):
+            left = [killed.point for killed in self._died(left, check) if not killed.reached]
+        assert not left, f"never reached: {left}"
+
+    def _died(self, points: Sequence[Point], check: Callable[[Run, int, int], None]) -> Iterator[Run]:
         for killed in self.sweep.runs(before=self.before, points=points):
-            assert killed.killed, f"{killed.point}: {killed.status} {killed.output}"
-            assert killed.reached, str(killed.point)
+            assert killed.killed == killed.reached, f"{killed.point}: {killed.status} {killed.output}"
             committed = rows_in(self.folder)
             received = run(self.consumer, self.folder, idle_end_s=0.8, age_max_s=0.1).received
             duplicates = self.complete()
             assert committed + received == ROWS + duplicates, str(killed.point)
             assert duplicates <= min(committed, PREFETCH), str(killed.point)
-            check(killed, committed, duplicates)
+            if killed.reached:
+                check(killed, committed, duplicates)
+            yield killed
 
 
 def rows_in(folder: Path) -> int:

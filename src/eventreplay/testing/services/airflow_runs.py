@@ -30,6 +30,8 @@ RUN_S_MAX = 240.0
 STARTED_S_MAX = 90.0
 LOOK_S = 0.25
 QUIET_LOOKS = 8
+MARKS_MAX = 5
+SERVER_ERROR = 500
 LOG_LINES_MAX = 40
 LINE_CHARACTERS_MAX = 2_000
 
@@ -232,7 +234,15 @@ class AirflowRuns:
 
     def mark(self, run: Run, state: str = "success") -> None:
         """Give a run the state `success` or `failed`, as the button does; its running tasks are ended."""
-        self.api.ask("PATCH", path_of(run), {"state": state})
+        for attempt in range(MARKS_MAX):
+            try:
+                self.api.ask("PATCH", path_of(run), {"state": state})
+            except AirflowError as error:
+                # The scheduler changes the same rows: the database ends one of two deadlocked transactions.
+                if error.fields.get("status") != SERVER_ERROR or attempt == MARKS_MAX - 1:
+                    raise
+            else:
+                return
 
     def clear(
         self, run: Run, task_ids: Sequence[str] | None = None, *, downstream: bool = True
