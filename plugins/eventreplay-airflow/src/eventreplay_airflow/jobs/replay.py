@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -13,43 +13,26 @@ from eventreplay.assembly import codec_of
 from eventreplay.config import load_settings
 from eventreplay.replay import ReplayReceipt, replay
 from eventreplay_airflow.assets import RAW_EVENTS, table_asset
-from eventreplay_airflow.hook import EventReplayHook
-from eventreplay_airflow.jobs.opening import when_free
-from eventreplay_airflow.jobs.outcome import Outcome, Report
+from eventreplay_airflow.jobs.ends import RAW, EndsRequest, LogToSinkWork
+from eventreplay_airflow.jobs.outcome import Outcome
 from eventreplay_airflow.jobs.places import partition_place, table_place
-
-RAW = "RAW"
 
 
 @frozen(kw_only=True)
-class ReplayRequest:
+class ReplayRequest(EndsRequest):
     """What the operator was told; see there."""
 
-    log: str
-    sink: str
-    options: Mapping[str, object]
     schemas: str | None
     replay_id: str
     workers: int
     accept_codec_change: bool
 
 
-class ReplayWork:
+class ReplayWork(LogToSinkWork[ReplayRequest]):
     """One load; see `Work`."""
 
-    def __init__(
-        self,
-        request: ReplayRequest,
-        hook: EventReplayHook,
-        report: Report,
-        stopped: Callable[[], bool],
-        logger: Any,
-    ) -> None:
-        self._request = request
-        self._hook = hook
-        self._report = report
-        self._stopped = stopped
-        self._logger = logger
+    def __init__(self, request: ReplayRequest, *given: Any) -> None:
+        super().__init__(request, *given)
         self._settings = load_settings(
             arguments={
                 "log_url": request.log,
@@ -58,19 +41,13 @@ class ReplayWork:
                 "workers": request.workers,
             }
         )
-        self.log = hook.open_log(request.log)
         self._codec = codec_of(request.schemas, self._settings)
         self._receipt = ReplayReceipt(replay_id=request.replay_id, fingerprint=self._codec.fingerprint)
 
     def run(self) -> None:
         """Load what the log has and the sink has not."""
         request = self._request
-        sink = when_free(
-            request.sink,
-            lambda: self._hook.open_sink(request.sink, request.options),
-            self._logger,
-            self._stopped,
-        )
+        sink = self._open_sink()
         try:
             replay(
                 self.log,
@@ -91,7 +68,7 @@ class ReplayWork:
         receipt, sink = self._receipt, self._request.sink
         used = {"batch_rows_max": self._settings.batch_rows_max, "workers": self._settings.workers}
         facts = receipts.loaded(self.log, receipt, sink=sink, settings=used)
-        raw = str(self._request.options.get("raw_schema", RAW))
+        raw = self._request.raw_schema
         upto = {each.partition: each.upto_commit for each in receipt.partitions}
         extra = {"replay_id": receipt.replay_id, "commits": upto, "rows": receipt.loaded}
         extra["digest"] = _digest(facts)

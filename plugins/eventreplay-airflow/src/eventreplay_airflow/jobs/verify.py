@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import asdict, frozen
@@ -11,9 +11,8 @@ from eventreplay.assembly import codec_of
 from eventreplay.config import load_settings
 from eventreplay.errors import EventReplayError
 from eventreplay.verify import Verification, verify
-from eventreplay_airflow.hook import EventReplayHook
-from eventreplay_airflow.jobs.opening import when_free
-from eventreplay_airflow.jobs.outcome import Outcome, Report
+from eventreplay_airflow.jobs.ends import EndsRequest, LogToSinkWork
+from eventreplay_airflow.jobs.outcome import Outcome
 from eventreplay_airflow.jobs.places import partition_place, table_place
 
 KINDS = ("missing", "doubled", "altered", "unknown")
@@ -26,36 +25,21 @@ class UnequalError(EventReplayError):
 
 
 @frozen(kw_only=True)
-class VerifyRequest:
+class VerifyRequest(EndsRequest):
     """What the operator was told; see there."""
 
-    log: str
-    sink: str
-    options: Mapping[str, object]
     replay_id: str
     partitions: Sequence[str] | None
     deep: bool
     schemas: str | None
 
 
-class VerifyWork:
+class VerifyWork(LogToSinkWork[VerifyRequest]):
     """One comparison; see `Work`."""
 
-    def __init__(
-        self,
-        request: VerifyRequest,
-        hook: EventReplayHook,
-        report: Report,
-        stopped: Callable[[], bool],
-        logger: Any,
-    ) -> None:
-        self._request = request
-        self._hook = hook
-        self._report = report
-        self._stopped = stopped
-        self._logger = logger
+    def __init__(self, request: VerifyRequest, *given: Any) -> None:
+        super().__init__(request, *given)
         self._found: Verification | None = None
-        self.log = hook.open_log(request.log)
 
     def run(self) -> None:
         """Compare.
@@ -67,12 +51,7 @@ class VerifyWork:
         codec = None
         if request.deep:
             codec = codec_of(request.schemas, load_settings(arguments={"log_url": request.log}))
-        sink = when_free(
-            request.sink,
-            lambda: self._hook.open_sink(request.sink, request.options),
-            self._logger,
-            self._stopped,
-        )
+        sink = self._open_sink()
         try:
             found = self._found = verify(
                 self.log,
@@ -92,7 +71,7 @@ class VerifyWork:
 
     @property
     def _raw(self) -> str:
-        return f"{self._request.options.get('raw_schema', 'RAW')}.EVENTS"
+        return f"{self._request.raw_schema}.EVENTS"
 
     def outcome(self) -> Outcome:
         """What was compared, and what differs."""

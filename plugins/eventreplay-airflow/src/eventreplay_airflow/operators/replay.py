@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +10,7 @@ from airflow.sdk import AssetAlias
 
 from eventreplay_airflow import values
 from eventreplay_airflow.assets import RAW_ALIAS
-from eventreplay_airflow.operators.base import EventReplayOperator
+from eventreplay_airflow.operators.ends import LogToSinkOperator
 from eventreplay_airflow.progress import TaskProgress
 
 if TYPE_CHECKING:  # a DAG is parsed without Arrow
@@ -18,28 +18,22 @@ if TYPE_CHECKING:  # a DAG is parsed without Arrow
     from eventreplay_airflow.jobs.outcome import Work
 
 
-class ReplayOperator(EventReplayOperator):
+class ReplayOperator(LogToSinkOperator):
     """Loads everything that the log holds and RAW does not, of all partitions, in order.
 
     Rows and checkpoint are committed in one transaction of the sink, by compare-and-set: of two at once one
     goes on, and a run that died is simply run again. Nothing depends on a date.
 
     Args:
-        log: a folder or `s3://bucket/prefix`.
-        sink: `snowflake://DATABASE`, `duckdb:////abs/w.duckdb`, or what else is installed.
-        log_conn_id: connection of the log's store; None: `eventreplay_log` if it is S3; empty: none.
-        sink_conn_id: connection of the warehouse; the same.
-        sink_options: further settings of the sink, by their names; secrets stand in the connection.
         schemas: the set of schemas to decode with; None: the one that is installed.
         replay_id: name of this load; checkpoints are kept under it.
         workers: processes that decode; no influence on the result.
         accept_codec_change: go on although another codec made the rows that are there.
-        kwargs: as every operator of this provider takes.
+        kwargs: `log`, `sink`, `log_conn_id`, `sink_conn_id`, `sink_options`: see `LogToSinkOperator`.
     """
 
     template_fields: Sequence[str] = (
-        "log_url", "sink", "log_conn_id", "sink_conn_id", "sink_options", "schemas", "replay_id", "workers",
-        "accept_codec_change",
+        *LogToSinkOperator.ends, "schemas", "replay_id", "workers", "accept_codec_change",
     )  # fmt: skip
     receipt_kind: ClassVar[str] = "replay"
     alias: ClassVar[AssetAlias | None] = RAW_ALIAS
@@ -47,11 +41,6 @@ class ReplayOperator(EventReplayOperator):
     def __init__(
         self,
         *,
-        log: str,
-        sink: str,
-        log_conn_id: str | None = None,
-        sink_conn_id: str | None = None,
-        sink_options: Mapping[str, Any] | None = None,
         schemas: str | None = None,
         replay_id: str = "live",
         workers: int | str = 1,
@@ -59,11 +48,6 @@ class ReplayOperator(EventReplayOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.log_url = log  # `log` is the operator's logger
-        self.sink = sink
-        self.log_conn_id = log_conn_id
-        self.sink_conn_id = sink_conn_id
-        self.sink_options = sink_options or {}
         self.schemas = schemas
         self.replay_id = replay_id
         self.workers = workers
@@ -78,9 +62,7 @@ class ReplayOperator(EventReplayOperator):
         from eventreplay_airflow.jobs import replay as job  # noqa: PLC0415 - see `jobs`
 
         request = job.ReplayRequest(
-            log=values.text("log", self.log_url),
-            sink=values.text("sink", self.sink),
-            options=values.mapping("sink_options", self.sink_options) or {},
+            **self.told_ends(),
             schemas=values.optional_text(self.schemas),
             replay_id=values.text("replay_id", self.replay_id),
             workers=values.whole("workers", self.workers, least=1) or 1,
