@@ -11,11 +11,8 @@ import sys
 import tempfile
 import threading
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-
-from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
 
 from eventreplay.testing.standin.login import add_user
 from eventreplay.testing.standin.server import HOST, Server
@@ -76,9 +73,6 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Serve until told to end."""
     given = _arguments()
-    with suppress(OSError):
-        # fakesnow makes it as it is imported, for stages of its own; ours are below `folder`.
-        Path(LOCAL_BUCKET_PATH).rmdir()
     folder = given.data or Path(tempfile.mkdtemp(prefix="standin-"))
     password = os.environ[given.password_env] if given.password_env else secrets.token_urlsafe(12)
     server = Server(folder, given.port)
