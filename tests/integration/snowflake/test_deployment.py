@@ -14,6 +14,7 @@ from eventreplay.sinks.snowflake.deployment import check_deployment, migrate, mi
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.session import Row, Session
 from eventreplay.sinks.snowflake.setup import init
+from eventreplay.sinks.snowflake.tables import TABLES
 from eventreplay.testing.services import StandInServer
 from tests.integration.snowflake.environments import MOMENT, Environment, environment
 from tests.integration.snowflake.server import StandIn
@@ -79,7 +80,7 @@ def test_the_migrations_make_what_init_makes(made: Environment) -> None:
     init(other)
     try:
         database = made.deployment.database
-        for table in ("EVENTS", "QUARANTINE", "CHECKPOINTS", "CHECKPOINT_LOCK"):
+        for table in TABLES:
             by_file, by_code = (
                 made.standin.run(f"DESCRIBE TABLE {database}.{schema}.{table}")
                 for schema in ("RAW", "RAW_BY_INIT")

@@ -15,7 +15,7 @@ from eventreplay.sinks.snowflake.deployment import Deployment, migrations
 from eventreplay.sinks.snowflake.deployment.files import chosen, script
 from eventreplay.sinks.snowflake.deployment.grants import Grant, given_by
 from eventreplay.sinks.snowflake.setup import stage_statement
-from eventreplay.sinks.snowflake.tables import create_statements
+from eventreplay.sinks.snowflake.tables import create_statements, registry_statements
 
 PROD = Deployment(
     database="EVENTREPLAY_PROD",
@@ -56,6 +56,8 @@ def test_raw_of_the_files_is_what_init_runs() -> None:
     by_file = [plain(each) for each in migrations()[1].statements(PROD)]
     assert by_file[: len(by_code)] == by_code
     assert [each.partition(" IF ")[0] for each in by_file[len(by_code) :]] == ["CREATE FILE FORMAT"]
+    later = [plain(each) for each in migrations()[8].statements(PROD) if each.startswith("CREATE")]
+    assert later == [plain(each) for each in registry_statements(settings)]
 
 
 def test_the_sum_is_of_the_file_whatever_the_names(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import identifier, literal, quoted
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
-from eventreplay.sinks.snowflake.tables import Raw, check_tables, create_statements
+from eventreplay.sinks.snowflake.tables import Raw, check_tables, create_statements, registry_statements
 
 
 def init(settings: SnowflakeSettings) -> None:
@@ -29,7 +29,8 @@ def init(settings: SnowflakeSettings) -> None:
             f"GRANT CREATE TABLE, CREATE STAGE ON SCHEMA {quoted(database, schema)} TO ROLE ...",
         )
         doing = Doing(f"Creating {schema}", grants)
-        for statement in (*create_statements(settings), stage_statement(settings)):
+        wanted = (*create_statements(settings), stage_statement(settings), *registry_statements(settings))
+        for statement in wanted:
             session.run(statement, doing=doing)
         check_tables(session, Raw.of(settings))
     finally:

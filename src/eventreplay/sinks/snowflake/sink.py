@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -18,13 +18,14 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.errors import CheckpointConflictError, SinkError, SinkUnavailableError
+from eventreplay.errors import SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
 from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
-from eventreplay.sinks.snowflake import checkpoints, comparing, tally
+from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
+from eventreplay.sinks.snowflake.compared import ComparedRaw, conflict
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.names import stage_path
 from eventreplay.sinks.snowflake.session import Session, check_context
@@ -42,12 +43,11 @@ from eventreplay.sinks.snowflake.standing import standing
 from eventreplay.sinks.snowflake.tables import Raw, check_tables
 from eventreplay.sinks.snowflake.transaction import Pending, begun
 from eventreplay.sinks.snowflake.transforming import dbt_environment
-from eventreplay.tally import Order, Span, Tally
 
 _log = logging.getLogger(__name__)
 
 
-class SnowflakeSink:
+class SnowflakeSink(ComparedRaw):
     """A `Sink` over the RAW schema of a Snowflake database; one thread at a time, any number of processes.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
@@ -174,37 +174,6 @@ class SnowflakeSink:
             raise
         self._drop_pending()
 
-    def partitions(self) -> list[str]:
-        """See `SupportsTally`; also the two methods below."""
-        return tally.partitions(self._connected(), self._raw)
-
-    def tally(self, partition: str, order: Order, spans: Sequence[Span]) -> list[Tally]:
-        """Count and add up inside Snowflake."""
-        return tally.tally(self._connected(), self._raw, partition, order, spans)
-
-    def tallied(
-        self, partition: str, order: Order, span: Span, *, rows_max: int | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Rows of a span with their hashes."""
-        return tally.tallied(self._connected(), self._raw, partition, order, span, rows_max)
-
-    def differing(self, rows: pa.RecordBatch) -> Mapping[int, Sequence[str]]:
-        """Compare every column, over the stage and a temporary table; see `SupportsComparison`."""
-        replay_id = self._begun()
-        if not rows.num_rows:
-            return {}
-        session, moment = self._connected(), self._now()
-        self._transactions += 1
-        folder = folder_name(moment, self._sink_id, self._transactions)
-        pending = begun(self._settings, session, self._stage, owner_of(replay_id), folder, moment)
-        try:
-            return comparing.differing(session, self._raw, self._settings.stage_identifier, pending, rows)
-        finally:
-            pending.drop_local()
-            if pending.staged:
-                with suppress(SinkError):  # left for a later run to remove, as after a load
-                    self._stage.remove(session, pending.owner, pending.folder)
-
     def close(self) -> None:
         """Drop uncommitted rows, remove their staged files, log out. Idempotent."""
         if not self._closed:
@@ -231,7 +200,7 @@ class SnowflakeSink:
         # The lock is taken last and held for two statements: other partitions copy meanwhile.
         checkpoints.lock(session, self._raw, self._holder(replay_id), pending.moment_us)
         if not checkpoints.moved(session, self._raw, replay_id, checkpoint, expected, pending.moment_us):
-            raise _conflict(expected, checkpoints.stored(session, self._raw, replay_id))
+            raise conflict(expected, checkpoints.stored(session, self._raw, replay_id))
         try:
             session.commit()
         except SinkError:
@@ -262,7 +231,7 @@ class SnowflakeSink:
                 "A COMMIT was not confirmed, and Snowflake has not kept it.",
                 hint="Nothing of this transaction was written; start again from begin().",
             )
-        raise _conflict(expected, found)
+        raise conflict(expected, found)
 
     def _take(self, table: str, schema: pa.Schema, rows: pa.RecordBatch) -> None:
         replay_id = self._begun()
@@ -360,12 +329,3 @@ class SnowflakeSink:
         if session is not None:
             with suppress(SinkError):
                 session.close()
-
-
-def _conflict(expected: Checkpoint | None, found: Checkpoint | None) -> CheckpointConflictError:
-    return CheckpointConflictError(
-        "Another run moved this replay's checkpoint; nothing of this commit was written.",
-        hint="Let the other run finish or stop it, then start again: it goes on from the stored checkpoint.",
-        expected=expected,
-        found=found,
-    )

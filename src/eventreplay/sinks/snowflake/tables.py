@@ -9,6 +9,7 @@ through a float.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 from attrs import evolve, frozen
@@ -72,17 +73,52 @@ CHECKPOINT_LOCK = (
     Column("locked_by", "VARCHAR", required=True),
     Column("locked_at", "TIMESTAMP_NTZ(6)", required=True),
 )
-TABLES = {
+GENERATIONS = (
+    Column("name", "VARCHAR", required=True),
+    Column("state", "VARCHAR", required=True),
+    Column("schemas", "VARCHAR", required=True),
+    Column("suffix", "VARCHAR", required=True),
+    Column("previous", "VARCHAR", required=False),
+    Column("plan", "VARCHAR", required=True),
+    Column("facts", "VARCHAR", required=True),
+    Column("journal", "VARCHAR", required=False),
+    Column("loads", "VARCHAR", required=True),
+    Column("promotions", "NUMBER(19,0)", required=True),
+    Column("began", "TIMESTAMP_NTZ(6)", required=False),
+    Column("changed", "TIMESTAMP_NTZ(6)", required=False),
+    Column("keep_until", "TIMESTAMP_NTZ(6)", required=False),
+)
+"""Which generations there are; `gate` and `registry` say what each column is for."""
+DISMISSED = (
+    Column("log_partition", "VARCHAR", required=True),
+    Column("log_offset", "NUMBER(19,0)", required=True),
+    Column("stage", "VARCHAR", required=True),
+    Column("reason", "VARCHAR", required=True),
+    Column("dismissed_at", "TIMESTAMP_NTZ(6)", required=True),
+)
+"""Quarantined events that somebody gave up on purpose."""
+MOVING = {
     "EVENTS": EVENTS,
     "QUARANTINE": QUARANTINE,
     "CHECKPOINTS": CHECKPOINTS,
-    "CHECKPOINT_LOCK": CHECKPOINT_LOCK,
 }
+"""Tables of a generation: they change places with those of another."""
+STAYING = {
+    "CHECKPOINT_LOCK": CHECKPOINT_LOCK,
+    "GENERATIONS": GENERATIONS,
+    "DISMISSED": DISMISSED,
+}
+"""Tables of the live RAW alone, whatever is promoted; another generation has a CHECKPOINT_LOCK of its own."""
+TABLES = {**MOVING, **STAYING}
+OF_A_LOAD = ("EVENTS", "QUARANTINE", "CHECKPOINTS", "CHECKPOINT_LOCK")
+"""Tables that a load writes."""
 RIGHTS = {
     "EVENTS": ("INSERT", "SELECT"),
     "QUARANTINE": ("INSERT", "SELECT"),
     "CHECKPOINTS": ("SELECT", "INSERT", "UPDATE"),
     "CHECKPOINT_LOCK": ("SELECT", "UPDATE"),
+    "GENERATIONS": ("SELECT",),
+    "DISMISSED": ("SELECT",),
 }
 """What the loader's role needs, table by table."""
 
@@ -121,28 +157,40 @@ class Raw:
 
 
 def create_statements(settings: SnowflakeSettings) -> list[str]:
-    """What `init` runs, in order; every statement may be run again."""
+    """What `init` runs first, in order: what a load writes; every statement may be run again."""
     raw = Raw.of(settings)
     made = [f"CREATE SCHEMA IF NOT EXISTS {quoted(raw.database, raw.schema)}"]
-    for name, columns in TABLES.items():
-        inner = ", ".join(column.definition for column in columns)
-        made.append(f"CREATE TABLE IF NOT EXISTS {raw.table(name)} ({inner})")
+    made += [_creating(raw, name) for name in OF_A_LOAD]
+    return [*made, lock_row_statement(raw)]
+
+
+def registry_statements(settings: SnowflakeSettings) -> list[str]:
+    """What `init` runs after that: tables that know of generations and of dismissed events."""
+    raw = Raw.of(settings)
+    return [_creating(raw, name) for name in TABLES if name not in OF_A_LOAD]
+
+
+def _creating(raw: Raw, name: str) -> str:
+    inner = ", ".join(column.definition for column in TABLES[name])
+    return f"CREATE TABLE IF NOT EXISTS {raw.table(name)} ({inner})"
+
+
+def lock_row_statement(raw: Raw) -> str:
+    """The row that a commit updates. Two of these at once may both insert: the lock is the table's."""
     lock = raw.table("CHECKPOINT_LOCK")
-    # Two of these at once may both insert: the lock is the table's, one row or two are the same to it.
-    made.append(
+    return (
         f'INSERT INTO {lock} ("LOCK_ID", "LOCKED_BY", "LOCKED_AT")'
         f" SELECT 1, '', TO_TIMESTAMP_NTZ(0, 6) WHERE NOT EXISTS (SELECT 1 FROM {lock})"
     )
-    return made
 
 
-def check_tables(session: Session, raw: Raw) -> None:
-    """Raise unless every table of ours is there, with exactly our columns.
+def check_tables(session: Session, raw: Raw, names: Iterable[str] = TABLES) -> None:
+    """Raise unless tables of ours are there, with exactly our columns.
 
     Raises:
         SinkError: names the table and the columns that differ.
     """
-    for name in TABLES:
+    for name in names:
         found = described(session, raw, name)
         wrong = differences(name, found)
         if wrong:
