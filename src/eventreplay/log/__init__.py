@@ -6,7 +6,7 @@ from eventreplay.log.check import CheckProgress, CheckReport, Finding
 from eventreplay.log.commit import Commit, SegmentRef
 from eventreplay.log.gc import GcReport
 from eventreplay.log.log import Log
-from eventreplay.log.reader import PartitionReader, reach, read_segment
+from eventreplay.log.reader import CommitRange, PartitionReader, reach, read_segment
 from eventreplay.log.segment import EncodedSegment, encode_events, encode_rejects
 from eventreplay.log.source import LogSource
 from eventreplay.log.storage import Storage
@@ -16,6 +16,7 @@ __all__ = [
     "CheckProgress",
     "CheckReport",
     "Commit",
+    "CommitRange",
     "EncodedSegment",
     "Finding",
     "GcReport",

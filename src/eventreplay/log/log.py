@@ -12,10 +12,10 @@ import pyarrow as pa
 from eventreplay.errors import LogError
 from eventreplay.log import layout
 from eventreplay.log.check import CheckProgress, CheckReport, check_log
-from eventreplay.log.commit import SegmentRef
+from eventreplay.log.commit import SegmentRef, commit_bytes
 from eventreplay.log.gaps import GapLedger
 from eventreplay.log.gc import GcReport, collect_garbage
-from eventreplay.log.reader import PartitionReader, read_ref
+from eventreplay.log.reader import CommitRange, PartitionReader, read_ref
 from eventreplay.log.receipts import ReceiptBook
 from eventreplay.log.s3 import S3Settings
 from eventreplay.log.storage import Storage, open_storage
@@ -85,6 +85,32 @@ class Log:
     def reader(self, partition: str) -> PartitionReader:
         """A reader of one partition, which need not have been begun."""
         return PartitionReader(self._storage, partition)
+
+    def between(self, partition: str, *, after: int, upto: int) -> CommitRange:
+        """A reader of the commits behind number `after`, up to number `upto`, and of no others."""
+        return CommitRange(self._storage, partition, after=after, upto=upto)
+
+    def take_over(self, other: Log, partition: str, *, upto: int) -> None:
+        """Begin a partition as a copy of another log's chain, so that a capture goes on behind `upto`.
+
+        Its commits are copied and verified, their segments are not: what this partition then holds can be
+        gone on from and compared, and nothing of before can be read in it.
+
+        Args:
+            other: the log to copy from.
+            partition: one that this log has not begun.
+            upto: number of the last commit copied; 0: only the log itself is begun.
+
+        Raises:
+            CorruptLogError: the chain is damaged.
+            LogError: this log holds something at that place.
+        """
+        self._storage.put_new(layout.FORMAT_KEY, layout.FORMAT_BYTES)
+        for commit in other.between(partition, after=0, upto=upto).commits() if upto else ():
+            key = layout.commit_key(partition, commit.number)
+            data = commit_bytes(commit)
+            if not self._storage.put_new(key, data):
+                raise LogError(f"{key} is there already.", hint="Give an empty log.", key=key)
 
     def gaps(self, partition: str) -> GapLedger:
         """What is known of a partition's holes: positions of its source that will never hold an event."""

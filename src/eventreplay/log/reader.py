@@ -185,6 +185,31 @@ class PartitionReader:
             return
 
 
+class CommitRange(PartitionReader):
+    """A reader that sees only some commits of its partition, under their own numbers and offsets.
+
+    Args:
+        after: number of the commit before the first one seen.
+        upto: number of the last one seen; it must exist.
+    """
+
+    def __init__(self, storage: Storage, partition: str, *, after: int, upto: int) -> None:
+        super().__init__(storage, partition)
+        self.after = after
+        self.upto = upto
+
+    def head(self) -> Commit | None:
+        """The last commit of the range."""
+        return self.commit(self.upto)
+
+    def commits(self, after_number: int = 0) -> Iterator[Commit]:
+        """Those of the range behind `after_number`; the chain is verified from the one before them."""
+        for commit in super().commits(max(after_number, self.after)):
+            if commit.number > self.upto:
+                return
+            yield commit
+
+
 def chain_fault(previous: Commit | None, commit: Commit) -> str | None:
     """What keeps `commit` from following `previous` (None: from being the first); None if it does."""
     number, digest, offset, quarantine = 0, layout.GENESIS, 0, 0
