@@ -23,6 +23,7 @@ from eventreplay.codecs.router import codec_for
 from eventreplay.config import Settings, has_settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec, QueueSource, Sink, Source
+from eventreplay.secret import Secret
 
 FILES = "files"
 """The source that a plain path means."""
@@ -193,6 +194,22 @@ def sink_target(url: str) -> tuple[str, Callable[..., Sink], str]:
     """Name, class and place of a sink, as its URL has them."""
     name, _, _ = url.partition("://")
     return name, registry.load("sink", name), place_of(url)
+
+
+def dbt_environment(url: str, given: Given) -> Mapping[str, str | Secret]:
+    """What dbt's profile reads to reach the warehouse at `url`; secrets in it do not print.
+
+    Raises:
+        ConfigError: dbt is not known to run there, or what was given does not fit it.
+    """
+    name, target, place = sink_target(url)
+    environment = getattr(target, "dbt_environment", None)
+    if environment is None:
+        raise ConfigError(f"dbt is not known to run on {name}.", hint="It runs on duckdb and snowflake.")
+    settings_class = has_settings(target)
+    told = place if settings_class is None else given.settings(name, settings_class, place or None)
+    found: Mapping[str, str | Secret] = environment(told)
+    return found
 
 
 def place_of(url: str) -> str:

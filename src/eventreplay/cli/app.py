@@ -17,6 +17,7 @@ from eventreplay.cli.commands import (
     postgres,
     quarantine,
     rabbitmq,
+    rebuild,
     receipts,
     replay,
     snowflake,
@@ -63,6 +64,7 @@ capture.register(app)
 replay.register(app)
 verify.register(app)
 live.register(app)
+app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(receipts.app, name="receipts")

@@ -1,0 +1,39 @@
+"""Rebuild: the logic changed. Plan it, build a generation beside the live one, switch over, go back.
+
+    plan ──▶ run ──▶ (look at the differences) ──▶ promote ──▶ rollback, if regretted
+
+`plan` writes down what will be done; the later steps keep to it, or say what has moved under it.
+"""
+
+from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen
+from eventreplay.rebuild.keeping import drop, drop_expired, generations, rollback, unfinished
+from eventreplay.rebuild.parts import (
+    OTHER_TYPES,
+    Built,
+    Estimate,
+    Exposure,
+    Model,
+    PlannedPartition,
+)
+from eventreplay.rebuild.plan import Plan
+from eventreplay.selection import Selection
+
+__all__ = [
+    "OTHER_TYPES",
+    "Built",
+    "Dbt",
+    "Estimate",
+    "Exposure",
+    "Model",
+    "OpenSink",
+    "Patience",
+    "Plan",
+    "PlannedPartition",
+    "Screen",
+    "Selection",
+    "drop",
+    "drop_expired",
+    "generations",
+    "rollback",
+    "unfinished",
+]
