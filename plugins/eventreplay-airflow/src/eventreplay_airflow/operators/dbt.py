@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,16 +12,12 @@ from airflow.sdk import AssetAlias
 from eventreplay_airflow import values
 from eventreplay_airflow.assets import MART_ALIAS
 from eventreplay_airflow.operators.base import EventReplayOperator
+from eventreplay_airflow.operators.folders import PROJECT, TARGET, WORK, folder_of, run_name
 from eventreplay_airflow.progress import TaskProgress
 
 if TYPE_CHECKING:  # a DAG is parsed without Arrow
     from eventreplay_airflow.hook import EventReplayHook
     from eventreplay_airflow.jobs.outcome import Work
-
-PROJECT = "{{ var.value.get('eventreplay_dbt_project', '') }}"
-TARGET = "{{ var.value.get('eventreplay_dbt_target', '') }}"
-WORK = "{{ var.value.get('eventreplay_work', '') }}"
-"""Variables that hold for every DAG, read when a task runs."""
 
 
 class DbtOperator(EventReplayOperator):
@@ -109,9 +102,7 @@ class DbtOperator(EventReplayOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Run dbt; see the base class."""
-        ti = context.get("ti")
-        parts = [getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")]
-        self._run_name = "/".join(str(part) for part in parts)
+        self._run_name = run_name(context)
         return super().execute(context)
 
     def work(self, hook: EventReplayHook, progress: TaskProgress) -> Work:
@@ -138,14 +129,5 @@ class DbtOperator(EventReplayOperator):
         return job.DbtWork(request, hook, partial(self.report, progress), self.stopped, self.log)
 
     def _folder(self) -> Path:
-        """A folder for this task alone: dbt's artifacts of two would mix."""
-        given = values.optional_text(self.work_folder)
-        base = (
-            Path(tempfile.gettempdir()) / f"eventreplay-dbt-{os.getuid()}" if given is None else Path(given)
-        )
         dag_id, _, rest = self._run_name.partition("/")
-        index = rest.rpartition("/")[2]
-        own = "-".join(
-            part for part in (dag_id, self.task_id, index if index not in ("", "-1", "None") else "") if part
-        )
-        return base / "dbt" / re.sub(r"[^A-Za-z0-9._-]", "_", own)
+        return folder_of(self.work_folder, dag_id, self.task_id, rest.rpartition("/")[2])
