@@ -17,6 +17,7 @@ from eventreplay.testing.crash import (
     SimulatedCrash,
     crash_at,
 )
+from eventreplay.testing.generation_suite import GenerationSuite
 from eventreplay.testing.memory_queue import MemoryBroker, MemoryQueue
 from eventreplay.testing.memory_sink import MemorySink, MemoryWarehouse
 from eventreplay.testing.memory_source import CRASH, END, MemorySource
@@ -34,6 +35,7 @@ __all__ = [
     "CrashingSink",
     "CrashingSource",
     "CrashingStorage",
+    "GenerationSuite",
     "GrowingSourceSuite",
     "ManualSeconds",
     "MemoryBroker",
