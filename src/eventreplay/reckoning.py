@@ -12,9 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import define, field, frozen
 
-from eventreplay.hashing import event_hash, hash_sum
+from eventreplay.errors import CorruptLogError
+from eventreplay.hashing import event_hash, hash_sum, payload_sha256
 from eventreplay.log import Commit, Log, PartitionReader, SegmentRef
 from eventreplay.tally import Order, Span
 
@@ -152,3 +154,21 @@ def rehashed(rows: pa.Table, digests: pa.Array, *, rejects: bool) -> bool:
         return False
     hashes = None if rejects else event_hash(rows.column("event_id").combine_chunks(), digests)
     return hashes is None or bool(rows.column("event_hash").combine_chunks().equals(hashes))
+
+
+def proven(ref: SegmentRef, table: pa.Table, *, rejects: bool) -> pa.Table:
+    """A segment whose hashes are those of its own bytes.
+
+    Raises:
+        CorruptLogError: they are not; its commit was forged with it.
+    """
+    payload = table.column("payload").combine_chunks()
+    digests = payload_sha256(pc.fill_null(payload, b"") if rejects else payload)
+    if not rehashed(table, digests, rejects=rejects):
+        raise CorruptLogError(
+            f"{ref.key} carries hashes that are not those of its rows.",
+            hint="Run `eventreplay log check`; it names what is damaged.",
+            key=ref.key,
+            detail="hashes",
+        )
+    return table

@@ -21,6 +21,8 @@ from typing import Literal, Protocol, runtime_checkable
 import pyarrow as pa
 from attrs import frozen
 
+from eventreplay.event import Checkpoint
+
 Order = Literal["log", "capture"]
 """Which offsets are meant: those of events, in EVENTS or in QUARANTINE with stage decode; or those of records
 that capture refused, in QUARANTINE with stage capture, which count by themselves."""
@@ -98,6 +100,42 @@ class SupportsComparison(Protocol):
         Returns:
             of doubled rows, one that differs is enough. A row of the same order in the other one of the two
             tables differs in `table`, whether or not one is here too; what is in neither is not named.
+        """
+
+
+@runtime_checkable
+class SupportsRepair(Protocol):
+    """A sink in which rows can be replaced by what they ought to be; see `eventreplay.repair`."""
+
+    def replace(
+        self,
+        replay_id: str,
+        partition: str,
+        places: Mapping[Order, Sequence[int]],
+        rows: pa.RecordBatch,
+        refused: pa.RecordBatch,
+        *,
+        expected: Checkpoint | None,
+    ) -> int:
+        """Remove every row at these offsets and put the given ones there, in one transaction.
+
+        No load of `replay_id` can commit between the comparison of its checkpoint and the end of the
+        transaction. The new rows carry the moment of this commit, so that whoever looks for new rows
+        finds them.
+
+        Args:
+            replay_id: whose checkpoint has to be `expected`, and stays.
+            partition: of the log.
+            places: offsets by their order; each loses all its rows, in EVENTS and in QUARANTINE.
+            rows: `RAW_SCHEMA`, of some of these places.
+            refused: `QUARANTINE_SCHEMA`, likewise.
+            expected: the checkpoint; None: there is none.
+
+        Returns:
+            how many rows were removed.
+
+        Raises:
+            CheckpointConflictError: the checkpoint is another one; nothing was changed.
         """
 
 

@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 from attrs import define, field, frozen
 
 from eventreplay.differences import Differences, Drill, Named
-from eventreplay.errors import CodecChangedError, ConfigError, CorruptLogError, EpochError
+from eventreplay.errors import CodecChangedError, ConfigError, EpochError
 from eventreplay.event import Checkpoint
-from eventreplay.hashing import payload_sha256
 from eventreplay.interfaces import Codec, Sink
-from eventreplay.log import Commit, Log, PartitionReader, SegmentRef
+from eventreplay.log import Commit, Log, PartitionReader
 from eventreplay.raw_rows import raw_rows
-from eventreplay.reckoning import LogSide, rehashed
+from eventreplay.reckoning import LogSide, proven
 from eventreplay.tally import (
     OFFSET_END,
     OFFSET_MIN,
@@ -243,7 +242,7 @@ class _Run:
                 *((ref, False) for ref in commit.segments),
                 *((ref, True) for ref in commit.quarantine),
             ):
-                table = _proven(ref, self.log.read(ref), rejects=rejects)
+                table = proven(ref, self.log.read(ref), rejects=rejects)
                 for made in raw_rows(table, commit.partition, codec, _BATCH_ROWS, rejects=rejects):
                     for rows in (made.rows, made.refused):
                         self._compare(rows, "capture" if rejects else "log")
@@ -313,20 +312,6 @@ def _range(side: LogSide, span: Span, tally: Tally, *, equal: bool) -> RangeTall
         computed=tally.computed,
         equal=equal,
     )
-
-
-def _proven(ref: SegmentRef, table: pa.Table, *, rejects: bool) -> pa.Table:
-    """A segment whose hashes are those of its own bytes."""
-    payload = table.column("payload").combine_chunks()
-    digests = payload_sha256(pc.fill_null(payload, b"") if rejects else payload)
-    if not rehashed(table, digests, rejects=rejects):
-        raise CorruptLogError(
-            f"{ref.key} carries hashes that are not those of its rows.",
-            hint="Run `eventreplay log check`; it names what is damaged.",
-            key=ref.key,
-            detail="hashes",
-        )
-    return table
 
 
 def _in_order(named: Iterable[Named]) -> tuple[Named, ...]:

@@ -27,7 +27,7 @@ from eventreplay.errors import (
 )
 from eventreplay.event import Checkpoint
 from eventreplay.secret import Secret
-from eventreplay.sinks import duckdb_tally
+from eventreplay.sinks import duckdb_repair, duckdb_tally
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
@@ -197,6 +197,39 @@ class DuckDBSink:
         if not rows.num_rows:
             return {}
         return duckdb_tally.differing(self._open(), self._schema, table, _as_stored(rows, columns))
+
+    def replace(
+        self,
+        replay_id: str,
+        partition: str,
+        places: Mapping[Order, Sequence[int]],
+        rows: pa.RecordBatch,
+        refused: pa.RecordBatch,
+        *,
+        expected: Checkpoint | None,
+    ) -> int:
+        """Put rows in the place of others; see `SupportsRepair`."""
+        found = self.begin(replay_id)
+        if found != expected:
+            raise _conflict(expected, found)
+        try:
+            with driver_errors(f"Replacing rows of {self._schema}"):
+                self._ensure_transaction()
+                count = duckdb_repair.removed(self._open(), self._schema, partition, places)
+            self.write(rows)
+            self.quarantine(refused)
+            if expected is None:
+                with driver_errors("Committing"):
+                    self._open().execute("COMMIT")
+                    self._moment = None
+        except BaseException:
+            # Ctrl-C too: what was taken out must not be committed without what comes in its place.
+            self._abandon()
+            raise
+        if expected is not None:
+            # Written again as it is, so that a load that commits meanwhile conflicts.
+            self.commit(expected, expected=expected)
+        return count
 
     def close(self) -> None:
         """Drop uncommitted rows and release the file. Idempotent."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import CheckpointConflictError, InvalidEventError, SinkError
 from eventreplay.event import Checkpoint
+from eventreplay.testing.memory_repair import RepairsMemory
 from eventreplay.testing.memory_tally import TalliesMemory
 
 Row = Mapping[str, Any]
@@ -60,7 +61,7 @@ def _keys(rows: list[Row]) -> list[tuple[str, int]]:
     return [(row["log_partition"], row["log_offset"]) for row in rows]
 
 
-class MemorySink(TalliesMemory):
+class MemorySink(RepairsMemory, TalliesMemory):
     """A `Sink` over a `MemoryWarehouse` that refuses whatever a verb must not do.
 
     It insists on the exact schema, on nulls only where they may be, on payloads that are JSON, on log
