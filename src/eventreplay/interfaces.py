@@ -166,6 +166,14 @@ class Codec(Protocol):
         """Decode rows with at least `event_type`, `content_type`, `payload`; one that fails fails alone."""
 
 
+@runtime_checkable
+class SupportsTypes(Protocol):
+    """A codec that can say which types a change of its fingerprint is about."""
+
+    def type_fingerprints(self) -> Mapping[str, str]:
+        """Of each type it knows, and of `*`, all others: one changes whenever that type's output could."""
+
+
 class Sink(Protocol):
     """Where rows go: a warehouse. Data and checkpoint commit together, or not at all (promise P5)."""
 

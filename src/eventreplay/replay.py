@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -28,6 +28,7 @@ from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Commit, Log, PartitionReader, SegmentRef, reach, read_segment
 from eventreplay.parallel import ordered
 from eventreplay.raw_rows import RawRows, no_rows, raw_rows
+from eventreplay.selection import Selection
 
 Progress = Callable[[int, int | None], None]
 
@@ -55,14 +56,16 @@ class LoadedRange:
     digest: str = ""
     loaded: int = 0
     quarantined: int = 0
+    left_out: int = 0
 
 
 @define(kw_only=True)
 class ReplayReceipt:
-    """What one replay did; read = loaded + quarantined, or the run would have stopped.
+    """What one replay did; read = loaded + quarantined + left out, or the run would have stopped.
 
-    `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure; `commits`
-    those of the log, `transactions` those of the sink. `partitions` has those that something was loaded of.
+    `read` counts the log's events and its capture rejects; `quarantined` both kinds of failure; `left_out`
+    what a selection did not take; `commits` those of the log, `transactions` those of the sink.
+    `partitions` has those that something was loaded of.
     """
 
     replay_id: str
@@ -70,6 +73,7 @@ class ReplayReceipt:
     read: int = 0
     loaded: int = 0
     quarantined: int = 0
+    left_out: int = 0
     commits: int = 0
     transactions: int = 0
     partitions: list[LoadedRange] = field(factory=list)
@@ -83,6 +87,14 @@ class _Task:
     segment: SegmentRef | None
     rejects: bool
     last: bool
+
+
+@frozen
+class _Made:
+    """What became of a segment: rows, in memory or in a file, and how many the selection did not take."""
+
+    chunks: list[RawRows] | Path
+    left_out: int
 
 
 @frozen
@@ -106,6 +118,8 @@ def replay(
     accept_codec_change: bool = False,
     progress: Progress | None = None,
     readers: Sequence[PartitionReader] | None = None,
+    upto: Mapping[str, int] | None = None,
+    selection: Selection | None = None,
     receipt: ReplayReceipt | None = None,
 ) -> ReplayReceipt:
     """Load everything the log holds and the sink does not, for every partition, in order.
@@ -122,6 +136,8 @@ def replay(
         accept_codec_change: go on although the rows before were made by another codec.
         progress: told after every transaction.
         readers: of the partitions to load, which go on from what they have seen; None: of all.
+        upto: number of the last commit to load, by partition, instead of `readers`; others are not loaded.
+        selection: rows to take; the others are counted as left out, and checkpoints move past them.
         receipt: of an attempt before this one, which an error ended; what is loaded now is added to it.
 
     Raises:
@@ -138,16 +154,18 @@ def replay(
         if value < 1:
             raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
     receipt = receipt or ReplayReceipt(replay_id=replay_id, fingerprint=codec.fingerprint)
+    if upto is not None:
+        readers = [log.between(name, after=0, upto=last) for name, last in sorted(upto.items()) if last]
     readers = [log.reader(name) for name in log.partitions()] if readers is None else readers
     total = sum(_held_at(reader.head()) for reader in readers)
     resume = partial(_resume, sink, codec, replay_id, accept_codec_change=accept_codec_change)
     # Every partition is looked at before any is loaded: one table must not get half of another codec's rows.
-    total -= sum(resume(reader).loaded_rows for reader in readers)
+    total = max(0, total - sum(resume(reader).loaded_rows for reader in readers))
     with _decoding(workers, log) as (executor, spool):
         for reader in readers:
             place = resume(reader)
             read = log.read if spool is None else partial(read_segment, log.url)
-            work = partial(_decode, read, reader.partition, codec, batch_rows_max, spool)
+            work = partial(_decode, read, reader.partition, codec, batch_rows_max, selection, spool)
             tasks = ordered(executor, work, _tasks(reader, place.known), ahead_max=workers)
             load = _Load(sink, receipt, place, transaction_rows_min)
             for _ in load.run(tasks):
@@ -160,8 +178,8 @@ def replay(
 class _Load:
     """The loading of one partition: rows as they come, a transaction whenever there are enough.
 
-    `loaded` and `quarantined` count the commit at hand; `held` those before it that are not committed in the
-    sink yet, of which `last` is the last.
+    `loaded`, `quarantined` and `left_out` count the commit at hand; `held` those before it that are not
+    committed in the sink yet, of which `last` is the last.
     """
 
     sink: Sink
@@ -170,13 +188,14 @@ class _Load:
     rows_min: int
     loaded: int = 0
     quarantined: int = 0
+    left_out: int = 0
     held: ReplayReceipt = field(init=False)
     last: Commit | None = None
 
     def __attrs_post_init__(self) -> None:
         self.held = self._nothing()
 
-    def run(self, decoded: Iterator[tuple[_Task, list[RawRows] | Path]]) -> Iterator[None]:
+    def run(self, decoded: Iterator[tuple[_Task, _Made]]) -> Iterator[None]:
         """Load everything; yields after each of the sink's transactions."""
         known = self.place.known
         for task, result in decoded:
@@ -191,8 +210,9 @@ class _Load:
             self._commit(self.last, known)
             yield
 
-    def _write(self, result: list[RawRows] | Path) -> None:
-        for chunk in _chunks(result):
+    def _write(self, result: _Made) -> None:
+        self.left_out += result.left_out
+        for chunk in _chunks(result.chunks):
             if chunk.rows.num_rows:
                 self.sink.write(chunk.rows)
                 self.loaded += chunk.rows.num_rows
@@ -201,20 +221,21 @@ class _Load:
                 self.quarantined += chunk.refused.num_rows
 
     def _balance(self, commit: Commit) -> None:
-        """read = loaded + quarantined, against what the commit says it holds (promise P6)."""
+        """read = loaded + quarantined + left out, against what the commit says it holds (promise P6)."""
         held = sum(segment.rows for segment in (*commit.segments, *commit.quarantine))
-        if self.loaded + self.quarantined != held:
+        if self.loaded + self.quarantined + self.left_out != held:
             raise LogError(
                 f"Commit {commit.number} holds {held} records; {self.loaded} were decoded,"
-                f" {self.quarantined} refused.",
+                f" {self.quarantined} refused, {self.left_out} left out.",
                 hint="Nothing of this commit was loaded. This is a defect of eventreplay: please report it.",
                 commit=commit.number,
             )
-        self.held.read += self.loaded + self.quarantined
+        self.held.read += held
         self.held.loaded += self.loaded
         self.held.quarantined += self.quarantined
+        self.held.left_out += self.left_out
         self.held.commits += 1
-        self.loaded = self.quarantined = 0
+        self.loaded = self.quarantined = self.left_out = 0
         self.last = commit
 
     def _commit(self, commit: Commit, known: Checkpoint | None) -> Checkpoint:
@@ -229,6 +250,7 @@ class _Load:
         self.receipt.read += self.held.read
         self.receipt.loaded += self.held.loaded
         self.receipt.quarantined += self.held.quarantined
+        self.receipt.left_out += self.held.left_out
         self.receipt.commits += self.held.commits
         self.receipt.transactions += 1
         self._extend(checkpoint, known)
@@ -246,6 +268,7 @@ class _Load:
         found.upto_commit, found.digest = checkpoint.position, checkpoint.digest
         found.loaded += self.held.loaded
         found.quarantined += self.held.quarantined
+        found.left_out += self.held.left_out
 
     def _nothing(self) -> ReplayReceipt:
         return ReplayReceipt(replay_id=self.receipt.replay_id, fingerprint=self.receipt.fingerprint)
@@ -267,14 +290,19 @@ def _decode(
     partition: str,
     codec: Codec,
     batch_rows_max: int,
+    selection: Selection | None,
     spool: str | None,
     task: _Task,
-) -> list[RawRows] | Path:
+) -> _Made:
     """Read, verify and decode one segment; in a worker process the rows come back through a file."""
-    table = None if task.segment is None else read(task.segment)
-    made = () if table is None else raw_rows(table, partition, codec, batch_rows_max, rejects=task.rejects)
-    chunks = list(made)
-    return chunks if spool is None else _spool(chunks, spool)
+    chunks: list[RawRows] = []
+    left_out = 0
+    if task.segment is not None:
+        table = read(task.segment)
+        taken = table if selection is None else selection.taken(table)
+        left_out = table.num_rows - taken.num_rows
+        chunks += raw_rows(taken, partition, codec, batch_rows_max, rejects=task.rejects)
+    return _Made(chunks if spool is None else _spool(chunks, spool), left_out)
 
 
 def _resume(
