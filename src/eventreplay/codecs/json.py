@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import numpy as np
@@ -23,6 +23,7 @@ from attrs import field, frozen
 from eventreplay.codecs.json_columns import usual_texts
 from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.outcome import Outcome
+from eventreplay.codecs.type_fingerprints import OTHERS
 from eventreplay.interfaces import Decoded
 
 CODE_VERSION = 1
@@ -74,6 +75,10 @@ class JsonCodec:
         """SHA-256 over the limits and the version of this code."""
         facts = {"codec": "json", "code_version": CODE_VERSION, "limits": self.limits.meaning()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def type_fingerprints(self) -> Mapping[str, str]:
+        """One for all types: JSON has no schema here."""
+        return {OTHERS: self.fingerprint}
 
     def decode(self, events: pa.RecordBatch) -> Decoded:
         """Decode rows with at least the columns `event_type` and `payload`; see `interfaces.Codec`."""

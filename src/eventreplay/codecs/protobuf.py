@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from eventreplay.codecs.messages import MessageDecoder
 from eventreplay.codecs.outcome import Outcome
 from eventreplay.codecs.plan import Schemas
 from eventreplay.codecs.schema import SchemaSet
+from eventreplay.codecs.type_fingerprints import message_fingerprints
 from eventreplay.codecs.upcast import Path, targets, write
 from eventreplay.errors import CodecError
 from eventreplay.interfaces import Decoded
@@ -91,6 +92,11 @@ class ProtobufCodec:
             "limits": self.limits.meaning(),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def type_fingerprints(self) -> Mapping[str, str]:
+        """Of each message, see `message_fingerprints`; other types are refused, whatever they are."""
+        code = {"codec": "protobuf", "code_version": CODE_VERSION, "limits": self.limits.meaning()}
+        return message_fingerprints(self.schemas, code)
 
     def check(self, *event_types: str) -> None:
         """Compile these types now.

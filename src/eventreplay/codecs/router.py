@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,11 @@ from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.outcome import Outcome
 from eventreplay.codecs.protobuf import CONTENT_TYPES, ProtobufCodec
 from eventreplay.codecs.schema import SchemaSet
+from eventreplay.codecs.type_fingerprints import OTHERS
 from eventreplay.interfaces import Codec, Decoded
+
+_VERSION = 1
+"""Changed by hand whenever a row would go to another codec."""
 
 UNSUPPORTED = ("unsupported_content_type", "No codec reads this content type; protobuf and JSON are read.")
 
@@ -44,8 +49,16 @@ class Router:
     def fingerprint(self) -> str:
         """SHA-256 over those of the codecs."""
         return hashlib.sha256(
-            f"router 1 {self.protobuf.fingerprint} {self.json.fingerprint}".encode()
+            f"router {_VERSION} {self.protobuf.fingerprint} {self.json.fingerprint}".encode()
         ).hexdigest()
+
+    def type_fingerprints(self) -> Mapping[str, str]:
+        """Of each message; an event of any type may be JSON, so how that is read counts for each."""
+        other = self.json.type_fingerprints()[OTHERS]
+        return {
+            name: hashlib.sha256(f"router {_VERSION} {own} {other}".encode()).hexdigest()
+            for name, own in self.protobuf.type_fingerprints().items()
+        }
 
     def decode(self, events: pa.RecordBatch) -> Decoded:
         """Decode rows with at least the columns `event_type`, `content_type`, `payload`."""

@@ -7,10 +7,12 @@ function over columns; it runs at decode, never at capture, so that the log keep
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 
 import pyarrow as pa
 from attrs import Factory, field, frozen
 
+from eventreplay.codecs.function_digest import function_digest, value_digest
 from eventreplay.errors import CodecError
 
 Convert = Callable[[pa.StructArray], pa.StructArray]
@@ -28,7 +30,8 @@ class Upcaster:
         from_type: full name of the older message.
         to_type: full name of the newer one; its columns must come out, with its types, in any order
             (a column of nulls may have no type, an enum may be plain text).
-        version: changed by hand whenever `convert` would give another result (it is in the fingerprint).
+        version: stands in the fingerprint, and so does what `convert` does, see `function_digest`; changed by
+            hand where that cannot see a change: code that reads a file, or hides what it is made of.
         convert: a module-level function or a `Columns` value.
     """
 
@@ -39,10 +42,16 @@ class Upcaster:
 
     @property
     def identity(self) -> str:
-        """Names the upcaster in a fingerprint: types, version, and the function's name or its recipe."""
-        code = self.convert
-        name = repr(code) if isinstance(code, Columns) else f"{code.__module__}.{code.__qualname__}"
-        return f"{self.from_type}>{self.to_type}#{self.version}:{name}"
+        """Names the upcaster in a fingerprint: types, version, and the function's code or its recipe."""
+        return f"{self.from_type}>{self.to_type}#{self.version}:{_meaning(self.convert)}"
+
+
+def _meaning(convert: Convert) -> str:
+    if isinstance(convert, Columns):
+        return repr(convert)
+    if isinstance(convert, FunctionType):
+        return f"{convert.__module__}.{convert.__qualname__}={function_digest(convert)}"
+    return f"{type(convert).__module__}.{type(convert).__qualname__}={value_digest(convert)}"
 
 
 @frozen(kw_only=True)
