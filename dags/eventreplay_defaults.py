@@ -35,6 +35,8 @@ JOURNAL_SOURCE = variable("eventreplay_journal_source", "postgres:public.events"
 LIVE_SOURCE = variable("eventreplay_live_source", "rabbitmq:events")
 SCHEMAS = variable("eventreplay_schemas", "sportscards")
 
+MARTS_POOL = "eventreplay_marts"
+"""A pool of one slot: who writes the live marts, or lets them change places, does it alone."""
 
 DBT_THRESHOLDS = {
     name: variable(name, default)
@@ -62,6 +64,11 @@ DEFAULT_ARGS: dict[str, Any] = {
 def parameter(name: str) -> Any:
     """The template of a parameter; where it is rendered it becomes the value, of its own type."""
     return f"{{{{ params.{name} }}}}"
+
+
+def parameter_or(name: str, other: str, default: str) -> str:
+    """The template of a parameter; where that is empty, of a variable with a default."""
+    return f"{{{{ params.{name} or var.value.get('{other}', '{default}') }}}}"
 
 
 def deadline(name: str, interval: timedelta) -> DeadlineAlert:
@@ -106,3 +113,8 @@ def position(description: str) -> Param:
 def switch(description: str, *, default: bool) -> Param:
     """Yes or no."""
     return Param(default, description=description, type="boolean")
+
+
+def text(default: str, description: str, pattern: str) -> Param:
+    """A text of a form."""
+    return Param(default, description=description, type="string", pattern=pattern)

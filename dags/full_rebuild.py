@@ -1,4 +1,4 @@
-"""Everything again from the log, beside the live tables, then switched over."""
+"""Everything again from the log by today's code, beside the live tables; compared; then switched over."""
 
 from __future__ import annotations
 
@@ -9,50 +9,60 @@ from airflow.sdk import Param, dag, task
 from eventreplay_defaults import (
     DBT_THRESHOLDS,
     LOG_URL,
-    SCHEMAS,
+    MARTS_POOL,
     SINK_URL,
     count,
     dag_arguments,
     parameter,
+    parameter_or,
     switch,
+    text,
 )
 
-from eventreplay_airflow import DbtOperator, ReplayOperator, VerifyOperator
+from eventreplay_airflow import (
+    ApprovalIfWantedOperator,
+    RebuildDiffOperator,
+    RebuildPlanOperator,
+    RebuildPromoteOperator,
+    RebuildRunOperator,
+    VerifyOperator,
+)
 from eventreplay_airflow.assets import LOG, MARTS
 
 DOC = """
 ### Full rebuild
 
-Decodes and loads the whole log again into `RAW<suffix>`, builds `STAGING<suffix>` and `MART<suffix>` of it,
-compares it with the log, and then lets the two generations change places, `RAW.CHECKPOINTS` included: the
-next load goes on where the new generation stands. The live tables serve readers all the while. What was
-live stands under the suffix until the next rebuild.
+The logic has changed: a decoder, an upcaster, a dbt model. Plans what has to be made again, builds it from
+the log as a generation of its own (`RAW_<name>`, `STAGING_<name>`, `MART_<name>`), compares it with the log
+and, row by row, with what is live, and lets the two change places. Readers and loads go on all the while.
 
 | parameter | |
 |---|---|
-| `suffix` | of the schemas that hold the other generation |
+| `name` | of the generation; empty: after the run's date, such as `g260131120000` |
+| `schemas` | what payloads are decoded with from now on; empty: the variable `eventreplay_schemas` |
+| `project` | folder of the dbt project as it is to be; empty: the variable `eventreplay_dbt_project` |
 | `workers` | processes that decode |
+| `approve` | ask a person before the rebuild begins, and again before it is switched over |
+| `accept_unexplained` | go on although rows differ that no changed code explains |
+| `promote` | switch over at the end; if not, the generation stays and the command line can promote it |
+| `keep_days` | how long what was live is kept for `rebuild_rollback` |
 | `sink_conn_id` | the connection; its role creates schemas and owns the tables that change places |
-| `promote` | switch over at the end; if not, look at the other generation first, then run `promote` by hand |
 
-**Run no load while `promote` runs** (pause `events_live` and `s3_to_snowflake_load_raw`, stop the service).
-On Snowflake tables change places one after the other, within seconds: a reader in between sees some of both
-generations. On DuckDB it is one transaction.
+While it runs, live loads go on with the code that they have. After `promote` they have to be done by the new
+code: give the variables `eventreplay_schemas` and `eventreplay_dbt_project` the new values, restart the live
+service; a load by the old code stops with `CodecChangedError` and loses nothing.
 
-**On retry**: each step goes on where it was; `promote` switches only what is not switched yet. A new run
-drops what the last one left under the suffix, the generation kept for a rollback included.
+**On retry**: each step goes on where it was. A step refuses to go on if log or code moved under the plan,
+and says what moved.
 
-**Rollback**: promote the generation that stands under the suffix, by its name in `RAW<suffix>.GENERATION`:
-`dbt run-operation promote --args '{suffix: _NEXT, generation: first}'`, then `dbt run --select
-config.materialized:view`.
-
-**On failure**: before `promote` nothing has changed for readers; clear the task or leave it. In `promote`:
-clear the task, it finishes what it began.
+**On failure**: before `promote` nothing has changed for readers; clear the task or leave it. `verify` names
+events, `diff` names rows that nothing explains. In `promote`: clear the task, it finishes what it began, or
+run `rebuild_rollback`, which undoes it.
 """
 
-SUFFIX = parameter("suffix")
-GENERATION = {"suffix": SUFFIX, "generation": "{{ run_id }}"}
-"""A generation has the name of the run that builds it."""
+NAME = "{{ params.name or 'g' ~ dag_run.run_after.strftime('%y%m%d%H%M%S') }}"
+"""The same on every try."""
+PLAN = "{{ ti.xcom_pull(task_ids='plan')['plan'] }}"
 
 
 @task.short_circuit(task_id="promote_wanted", doc_md="Ends here if nothing is to be switched over.")
@@ -61,94 +71,100 @@ def promote_wanted(wanted: bool) -> bool:  # noqa: FBT001 - the parameter's valu
     return wanted
 
 
+def approval(task_id: str, subject: str, body: str) -> ApprovalIfWantedOperator:
+    """Ask a person, if that is wanted."""
+    return ApprovalIfWantedOperator(
+        task_id=task_id,
+        wanted=parameter("approve"),
+        subject=subject,
+        body=body,
+        response_timeout=timedelta(days=7),
+        execution_timeout=None,  # the wait is not an execution
+        doc_md="Waits for a person under *Required actions* if `approve` is set; holds no worker.",
+    )
+
+
 @dag(
     schedule=None,
-    description="The whole log into a generation beside the live tables, then promoted.",
+    description="The whole log by today's code beside the live tables; compared, then promoted.",
     doc_md=DOC,
     params={
-        "suffix": Param(
-            "_NEXT",
-            description="Of the other generation's schemas.",
-            type="string",
-            pattern="^_[A-Z0-9]{1,16}$",
-        ),
+        "name": text("", "Of the generation; empty: after the run's date.", "^([a-z][a-z0-9]{0,15})?$"),
+        "schemas": text("", "Set of schemas; empty: the variable's.", "^[A-Za-z0-9_.-]{0,200}$"),
+        "project": text("", "Folder of the dbt project; empty: the variable's.", "^[^{}]{0,1000}$"),
         "workers": count(1, "Processes that decode.", most=64),
+        "approve": switch("Ask a person before building and before switching over.", default=False),
+        "accept_unexplained": switch("Go on although rows differ that nothing explains.", default=False),
+        "promote": switch("Switch over at the end.", default=True),
+        "keep_days": count(7, "Days for which what was live is kept.", most=3_650),
         "sink_conn_id": Param(
             "eventreplay_warehouse",
             description="Connection to work with.",
             type="string",
             pattern="^[A-Za-z0-9_.-]{1,200}$",
         ),
-        "promote": switch("Switch over at the end.", default=True),
     },
     **dag_arguments(name="full_rebuild", tags=["replay", "dbt", "rebuild"], limit=timedelta(hours=24)),
 )
 def full_rebuild() -> None:
-    """Begin, load, build, compare, switch over."""
-    sink: dict[str, Any] = {"sink": SINK_URL, "sink_conn_id": parameter("sink_conn_id")}
-    # Nobody has to wake for what happens beside the live tables.
-    quiet: dict[str, Any] = {**sink, "announce": False}
-    beside: dict[str, Any] = {"log": LOG_URL, **quiet, "sink_options": {"raw_schema": f"RAW{SUFFIX}"}}
-    names = {"EVENTREPLAY_RAW_SCHEMA": f"RAW{SUFFIX}", "EVENTREPLAY_SCHEMA_SUFFIX": SUFFIX, **DBT_THRESHOLDS}
-    begin = DbtOperator(
-        task_id="begin",
-        command="run-operation begin_generation",
-        arguments=GENERATION,
-        doc_md="Drops what the last rebuild left under the suffix, unless it is this run's own.",
-        **quiet,
+    """Plan, build, compare, switch over."""
+    ends: dict[str, Any] = {"log": LOG_URL, "sink": SINK_URL, "sink_conn_id": parameter("sink_conn_id")}
+    code: dict[str, Any] = {
+        **ends,
+        "schemas": parameter_or("schemas", "eventreplay_schemas", "sportscards"),
+        "project": parameter_or("project", "eventreplay_dbt_project", ""),
+        "environment": DBT_THRESHOLDS,
+    }
+    plan = RebuildPlanOperator(
+        task_id="plan",
+        generation=NAME,
+        doc_md="What will be made again, and why; events, bytes, models, dashboards, time. Changes nothing.",
+        **code,
     )
-    load = ReplayOperator(
-        task_id="load",
-        schemas=SCHEMAS,
+    run = RebuildRunOperator(
+        task_id="run",
+        plan=PLAN,
         workers=parameter("workers"),
         execution_timeout=timedelta(hours=24),
-        doc_md="The whole log, with checkpoints of its own.",
-        **beside,
+        doc_md="Loads and builds the generation beside the live one, and catches up with the log.",
+        **code,
     )
-    build = DbtOperator(
-        task_id="build",
-        command="build",
-        full_refresh=True,
-        environment=names,
-        execution_timeout=timedelta(hours=12),
-        doc_md="Every model and test of the project, into the schemas with the suffix.",
-        **quiet,
+    verify = VerifyOperator(
+        task_id="verify",
+        sink_options={"raw_schema": "{{ ti.xcom_pull(task_ids='plan')['raw'] }}"},
+        doc_md="The RAW that the generation reads, against the log.",
+        **ends,
     )
-    catch_up = ReplayOperator(
-        task_id="catch_up", schemas=SCHEMAS, doc_md="What came into the log meanwhile.", **beside
+    diff = RebuildDiffOperator(
+        task_id="diff",
+        plan=PLAN,
+        accept_unexplained=parameter("accept_unexplained"),
+        execution_timeout=timedelta(hours=6),
+        doc_md="Every model row by row against the live one; red if something differs that nothing explains.",
+        **code,
     )
-    build_again = DbtOperator(
-        task_id="build_again",
-        command="build",
-        environment=names,
-        doc_md="The models and tests again, of what came meanwhile.",
-        **quiet,
-    )
-    verify = VerifyOperator(task_id="verify", doc_md="The new RAW against the log.", **beside)
-    promote = DbtOperator(
+    promote = RebuildPromoteOperator(
         task_id="promote",
-        command="run-operation promote",
-        arguments=GENERATION,
-        doc_md="Lets the two generations change places.",
-        **quiet,
-    )
-    views = DbtOperator(
-        task_id="views",
-        command="run",
-        select=("config.materialized:view",),
-        doc_md="Views are not moved: they are made again over the tables that are live now.",
+        plan=PLAN,
+        keep_days=parameter("keep_days"),
+        pool=MARTS_POOL,  # not while dbt writes the live marts
+        execution_timeout=timedelta(hours=6),
         outlets=[MARTS],
-        **quiet,
+        doc_md="Catches up with the log once more, then lets the two generations change places.",
+        **code,
     )
     after = VerifyOperator(
         task_id="verify_live",
-        doc_md="The live RAW against the log; a load takes what came since.",
         outlets=[LOG],
-        log=LOG_URL,
-        **sink,
+        doc_md="The live RAW against the log; a load takes what came since.",
+        **ends,
+    )
+    go = approval("approve_plan", "Rebuild?", "{{ ti.xcom_pull(task_ids='plan')['summary'] }}")
+    switch_over = approval(
+        "approve_promotion", "Switch over?", "{{ ti.xcom_pull(task_ids='diff')['summary'] }}"
     )
     wanted = promote_wanted(parameter("promote"))
-    begin >> load >> build >> catch_up >> build_again >> verify >> wanted >> promote >> views >> after
+    plan >> go >> run >> verify >> diff >> wanted >> switch_over >> promote >> after
 
 
 full_rebuild()

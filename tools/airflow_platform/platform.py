@@ -18,6 +18,8 @@ from tools.airflow_platform.scenes import EmbeddedScene, RealScene, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
+MARTS_POOL = "eventreplay_marts"
+"""The pool that `dags/` need."""
 
 
 @frozen
@@ -70,6 +72,7 @@ class Platform:
                     postgres=None if ends is None else ends.postgres,
                 )
             )
+            airflow.set_pool(MARTS_POOL, 1)
             note(f"Airflow is ready at {airflow.url}")
             yield cls(airflow, ends, folder)
 

@@ -13,7 +13,8 @@ from tools.airflow_platform.scenes import Scene
 
 BACKFILL, LIVE, LOAD = "events_backfill_to_s3", "events_live", "s3_to_snowflake_load_raw"
 DBT, QUALITY, REBUILD = "dbt_transform_and_test", "data_quality", "full_rebuild"
-DAG_IDS = (BACKFILL, LIVE, LOAD, DBT, QUALITY, REBUILD)
+ROLLBACK = "rebuild_rollback"
+DAG_IDS = (BACKFILL, LIVE, LOAD, DBT, QUALITY, REBUILD, ROLLBACK)
 TIMED = (LIVE, QUALITY)
 BEGIN_LOOKS_MAX, LOOK_S = 120, 0.5
 RUN_S_MAX = 1_200.0
@@ -96,6 +97,10 @@ class Story:
     def rebuild(self) -> None:
         """Everything again from the log, beside what is there; then it changes places."""
         self.run(REBUILD)
+
+    def roll_back(self) -> None:
+        """What was live before the rebuild is live again."""
+        self.run(ROLLBACK)
 
     def run(self, dag_id: str, conf: dict[str, object] | None = None) -> RunState:
         """Trigger a DAG over REST, wait for it, and for whatever its assets started.

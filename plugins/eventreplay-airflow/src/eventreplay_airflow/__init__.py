@@ -11,17 +11,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eventreplay_airflow.hook import EventReplayHook
+    from eventreplay_airflow.operators.approval import ApprovalIfWantedOperator
     from eventreplay_airflow.operators.capture import CaptureOperator
     from eventreplay_airflow.operators.dbt import DbtOperator
+    from eventreplay_airflow.operators.rebuild import (
+        RebuildDiffOperator,
+        RebuildPlanOperator,
+        RebuildPromoteOperator,
+        RebuildRollbackOperator,
+        RebuildRunOperator,
+    )
     from eventreplay_airflow.operators.replay import ReplayOperator
     from eventreplay_airflow.operators.verify import VerifyOperator
     from eventreplay_airflow.operators.wait import WaitForCommitsOperator
     from eventreplay_airflow.ranges import journal_ranges
 
 __all__ = [
+    "ApprovalIfWantedOperator",
     "CaptureOperator",
     "DbtOperator",
     "EventReplayHook",
+    "RebuildDiffOperator",
+    "RebuildPlanOperator",
+    "RebuildPromoteOperator",
+    "RebuildRollbackOperator",
+    "RebuildRunOperator",
     "ReplayOperator",
     "VerifyOperator",
     "WaitForCommitsOperator",
@@ -29,9 +43,15 @@ __all__ = [
 ]
 
 _HOME = {
+    "ApprovalIfWantedOperator": "eventreplay_airflow.operators.approval",
     "CaptureOperator": "eventreplay_airflow.operators.capture",
     "DbtOperator": "eventreplay_airflow.operators.dbt",
     "EventReplayHook": "eventreplay_airflow.hook",
+    "RebuildDiffOperator": "eventreplay_airflow.operators.rebuild",
+    "RebuildPlanOperator": "eventreplay_airflow.operators.rebuild",
+    "RebuildPromoteOperator": "eventreplay_airflow.operators.rebuild",
+    "RebuildRollbackOperator": "eventreplay_airflow.operators.rebuild",
+    "RebuildRunOperator": "eventreplay_airflow.operators.rebuild",
     "ReplayOperator": "eventreplay_airflow.operators.replay",
     "VerifyOperator": "eventreplay_airflow.operators.verify",
     "WaitForCommitsOperator": "eventreplay_airflow.operators.wait",

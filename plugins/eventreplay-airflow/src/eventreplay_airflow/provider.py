@@ -28,8 +28,10 @@ def provider_info() -> dict[str, Any]:
             {
                 "integration-name": "eventreplay",
                 "python-modules": [
+                    "eventreplay_airflow.operators.approval",
                     "eventreplay_airflow.operators.capture",
                     "eventreplay_airflow.operators.dbt",
+                    "eventreplay_airflow.operators.rebuild",
                     "eventreplay_airflow.operators.replay",
                     "eventreplay_airflow.operators.verify",
                     "eventreplay_airflow.operators.wait",

@@ -312,6 +312,20 @@ class AirflowRuns:
                 raise
             self.api.ask("POST", "/variables", body)
 
+    def set_pool(self, name: str, slots: int) -> None:
+        """A pool: as many of its tasks run at once."""
+        try:
+            self.api.ask("PATCH", f"/pools/{quote(name)}", {"pool": name, "slots": slots})
+        except AirflowError as error:
+            if error.fields.get("status") != NOT_FOUND:
+                raise
+            self.api.ask("POST", "/pools", {"name": name, "slots": slots})
+
+    def answer(self, run: Run, task_id: str, option: str) -> None:
+        """Answer a task that asks a person, as the button does."""
+        place = f"{path_of(run)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
+        self.api.ask("PATCH", place, {"chosen_options": [option], "params_input": {}})
+
     def asset_events(self, uri: str | None = None) -> list[dict[str, Any]]:
         """Events of assets, the oldest first; of all, or of the one with this URI."""
         rows = self.api.all("/assets/events", "asset_events", order_by="timestamp")

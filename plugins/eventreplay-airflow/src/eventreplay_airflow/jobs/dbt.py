@@ -63,7 +63,7 @@ class DbtWork:
         self._stopped = stopped
         self._logger = logger
         self._project = project_folder() if request.project is None else Path(request.project)
-        self._environment = _environment(request, hook)
+        self._environment = environment_of(request.environment, hook, request.sink, request.options)
         self._done: Transformation | None = None
         self.log: Log | None = None if request.log is None else hook.open_log(request.log, must_exist=False)
 
@@ -151,13 +151,20 @@ class DbtWork:
         )
 
 
-def _environment(request: DbtRequest, hook: EventReplayHook) -> dict[str, str | Secret]:
-    for name in request.environment:
+def environment_of(
+    told: Mapping[str, object], hook: EventReplayHook, sink: str, options: Mapping[str, object]
+) -> dict[str, str | Secret]:
+    """What dbt reads: how to reach the warehouse, and over it what the task was told.
+
+    Raises:
+        ConfigError: a variable speaks of a secret.
+    """
+    for name in told:
         if names_secret(name):
             raise ConfigError(
                 f"{name} in environment speaks of a secret, and everybody who sees the task can see it.",
                 hint="Put secrets into the connection of the warehouse.",
                 variable=name,
             )
-    given = {name: str(value) for name, value in request.environment.items()}
-    return {**hook.dbt_environment(request.sink, request.options), **given}
+    given = {name: str(value) for name, value in told.items()}
+    return {**hook.dbt_environment(sink, options), **given}

@@ -28,8 +28,25 @@ def when_free(sink_url: str, run: Callable[[], Result], log: Any, stopped: Calla
     if not sink_url.startswith("duckdb://"):
         return run()
 
+    told, sleep = telling(log), waiting(stopped)
+    return retried(run, attempts_max=ATTEMPTS_MAX, wait_max_s=WAIT_MAX_S, told=told, sleep=sleep)
+
+
+def telling(log: Any) -> Callable[[EventReplayError, int], None]:
+    """Says in a task's log why something is tried again."""
+
     def told(error: EventReplayError, attempt: int) -> None:
         log.info("Waiting for the warehouse, attempt %d of %d: %s", attempt, ATTEMPTS_MAX, error.message)
+
+    return told
+
+
+def waiting(stopped: Callable[[], bool]) -> Callable[[float], None]:
+    """Waits so many seconds, or until Airflow asks for an end.
+
+    Raises:
+        StoppedError: it did.
+    """
 
     def wait(seconds: float) -> None:
         left_s, never = seconds, threading.Event()
@@ -39,4 +56,4 @@ def when_free(sink_url: str, run: Callable[[], Result], log: Any, stopped: Calla
             never.wait(min(_LOOK_EVERY_S, left_s))
             left_s -= _LOOK_EVERY_S
 
-    return retried(run, attempts_max=ATTEMPTS_MAX, wait_max_s=WAIT_MAX_S, told=told, sleep=wait)
+    return wait
