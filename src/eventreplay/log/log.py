@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from eventreplay.errors import LogError
 from eventreplay.log import layout
+from eventreplay.log.beginning import begin
 from eventreplay.log.check import CheckProgress, CheckReport, check_log
 from eventreplay.log.commit import SegmentRef, commit_bytes
 from eventreplay.log.gaps import GapLedger
@@ -105,7 +106,7 @@ class Log:
             CorruptLogError: the chain is damaged.
             LogError: this log holds something at that place.
         """
-        self._storage.put_new(layout.FORMAT_KEY, layout.FORMAT_BYTES)
+        begin(self._storage)
         for commit in other.between(partition, after=0, upto=upto).commits() if upto else ():
             key = layout.commit_key(partition, commit.number)
             data = commit_bytes(commit)

@@ -25,6 +25,7 @@ from eventreplay.errors import (
 )
 from eventreplay.event import Checkpoint
 from eventreplay.log import layout
+from eventreplay.log.beginning import begin
 from eventreplay.log.commit import Claim, Commit, SegmentRef, claim_bytes, commit_bytes, parse_slot
 from eventreplay.log.reader import PartitionReader
 from eventreplay.log.segment import EncodedSegment
@@ -363,33 +364,6 @@ def parse_commit(key: str, data: bytes) -> Commit:
     if isinstance(slot, Claim):
         raise CorruptLogError(f"{key} holds a claim, not a commit.", hint="Start again.", key=key)
     return slot
-
-
-def begin(storage: Storage) -> None:
-    """See that the store holds a log of this format; make an empty one where there is nothing.
-
-    Raises:
-        LogError: something else stands there, or a log of another version.
-        CorruptLogError: the mark of a log is missing where a log is.
-    """
-    found = storage.get(layout.FORMAT_KEY)
-    if found is None:
-        # Written before anything else, so it is not missing by a crash. (Looked for again, because
-        # another writer may be beginning this log at the same time.)
-        if storage.folders(f"{layout.COMMITS}/") and storage.get(layout.FORMAT_KEY) is None:
-            raise CorruptLogError(
-                f"{layout.FORMAT_KEY} is missing, though commits stand beside it.",
-                hint="Restore it; `eventreplay log check` says what else is missing.",
-                key=layout.FORMAT_KEY,
-            )
-        storage.put_new(layout.FORMAT_KEY, layout.FORMAT_BYTES)
-        found = storage.get(layout.FORMAT_KEY)
-    if found is not None and found != layout.FORMAT_BYTES:
-        raise LogError(
-            f"{layout.FORMAT_KEY} is not that of a log of version 1.",
-            hint="Give another folder, use the release that wrote it, or run `eventreplay log check`.",
-            key=layout.FORMAT_KEY,
-        )
 
 
 def _invalid(detail: str) -> NoReturn:

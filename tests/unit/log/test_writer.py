@@ -360,6 +360,14 @@ def test_format_is_guarded(memory: MemoryLog, at: At) -> None:
         Log.open("memory", storage=memory.storage)
 
 
+def test_a_store_that_says_the_mark_is_there_and_has_it_not_is_not_believed(memory: MemoryLog) -> None:
+    faulty = Faulty(memory.storage)
+    faulty.after = lambda name, key: memory.drop(key) if name == "put_new" else None
+    with pytest.raises(LogUnavailableError, match="does not find it"):
+        Log.open("memory", storage=faulty).writer("journal")
+    assert memory.files() == {}
+
+
 def test_settings_are_checked(memory: MemoryLog) -> None:
     for name, width in (("../x", None), ("journal", 0)):
         with pytest.raises(ConfigError):
