@@ -199,7 +199,7 @@ def _look_for_late(source: Source, log: Log, partition: str) -> None:
         return
     found = source.late(_open_gaps(log, partition))
     if found:
-        positions = _ranges(found)
+        positions = position_ranges(found)
         shown = ",".join(positions[:20])
         raise LateEventError(
             f"Events appeared at positions of {source.name} proven dead: {shown}.",
@@ -250,7 +250,7 @@ def capture_late(
     return receipt
 
 
-def _ranges(positions: Sequence[int]) -> list[str]:
+def position_ranges(positions: Sequence[int]) -> list[str]:
     """Ascending positions as `17` and `19-21`."""
     runs: list[list[int]] = []
     for position in positions:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from eventreplay.event import Checkpoint
+from eventreplay.interfaces import Source
 
 Order = Literal["log", "capture"]
 """Which offsets are meant: those of events, in EVENTS or in QUARANTINE with stage decode; or those of records
@@ -137,6 +138,47 @@ class SupportsRepair(Protocol):
         Raises:
             CheckpointConflictError: the checkpoint is another one; nothing was changed.
         """
+
+
+JOURNAL_SCHEMA = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("event_id", pa.string()),
+        pa.field("hash", pa.int64(), nullable=False),
+    ]
+)
+"""One record of a source as `journal_rows` gives it; `hash` is made as `event_hash` is, of what the source
+reads: an id that is null counts as an empty one, a payload that is null as one of no bytes."""
+
+
+@frozen(kw_only=True)
+class JournalTally:
+    """The records of one span of positions: how many, and the exact sum of their hashes."""
+
+    rows: int = 0
+    hashes: int = 0
+
+
+@runtime_checkable
+class SupportsJournalTally(Protocol):
+    """A re-readable source whose records can be counted and added up where they are.
+
+    What `read` would give of a span is what counts, and nothing else. A source without this is read.
+    """
+
+    def journal_tally(self, spans: Sequence[Span]) -> Sequence[JournalTally]:
+        """One for each span of positions, in one query; spans ascend and do not overlap."""
+
+    def journal_rows(self, span: Span, *, rows_max: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The records of a small span, `JOURNAL_SCHEMA`, by position; at most the first `rows_max`."""
+
+
+@runtime_checkable
+class SupportsTargets(Protocol):
+    """A re-readable source that can be made to yield some positions only."""
+
+    def only(self, positions: Sequence[str]) -> Source:
+        """The same source of exactly these, `17` or `19-21`; its name tells it from the whole one."""
 
 
 def bucket_of(column: str, edges: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from eventreplay.differences import Named
+from eventreplay.series import Coverage
 from eventreplay.tally import Order
 
 
@@ -90,4 +91,93 @@ class Verification:
             for one in part["ranges"]:
                 for name in ("log_hash_sum", "claimed", "computed"):
                     one[name] = None if one[name] is None else str(one[name])
+        return {"ok": self.ok, **facts}
+
+
+@frozen(kw_only=True)
+class NamedPosition:
+    """One position at which journal and log differ.
+
+    Attributes:
+        position: of the journal.
+        event_id: as the log has it; as the journal has it, of what is missing in the log.
+        in_journal: records there in the journal.
+        in_log: records of it in the log.
+        partitions: which hold it.
+        detail: for a person; never a payload's bytes.
+    """
+
+    position: int
+    event_id: str | None
+    in_journal: int
+    in_log: int
+    partitions: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@frozen(kw_only=True)
+class PositionRange:
+    """A range of positions: what the log says of it, and what the journal holds."""
+
+    first: int
+    last: int
+    log_rows: int
+    rows: int
+    log_hash_sum: int
+    hash_sum: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether both hold the same."""
+        return (self.log_rows, self.log_hash_sum) == (self.rows, self.hash_sum)
+
+
+@frozen(kw_only=True)
+class JournalVerification:
+    """What the comparison of a journal found. The counts are exact; of each kind some are named.
+
+    Attributes:
+        log: its URL.
+        source: the journal's name.
+        partitions: those compared; `late` those that hold late arrivals.
+        upto: the greatest checkpoint: the last position that was compared.
+        behind: records that the journal has beyond it.
+        ranges: by position.
+        missing: in the journal, not in the log.
+        gone: in the log, no longer in the journal.
+        doubled: several records at one position, in either.
+        altered: another id or payload than the log has.
+        missing_count: and so on: how many.
+    """
+
+    log: str
+    source: str
+    partitions: tuple[Coverage, ...]
+    late: tuple[str, ...]
+    upto: int
+    behind: int
+    ranges: tuple[PositionRange, ...]
+    missing: tuple[NamedPosition, ...]
+    gone: tuple[NamedPosition, ...]
+    doubled: tuple[NamedPosition, ...]
+    altered: tuple[NamedPosition, ...]
+    missing_count: int
+    gone_count: int
+    doubled_count: int
+    altered_count: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the log holds exactly what the journal holds up to its checkpoint."""
+        return not (self.missing_count + self.gone_count + self.doubled_count + self.altered_count)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON data; sums as text, of more digits than many readers hold."""
+        facts = asdict(self)
+        for one, made in zip(facts["ranges"], self.ranges, strict=True):
+            one |= {
+                "equal": made.equal,
+                "log_hash_sum": str(made.log_hash_sum),
+                "hash_sum": str(made.hash_sum),
+            }
         return {"ok": self.ok, **facts}

@@ -198,7 +198,7 @@ def test_a_sink_without_the_method_is_refused(log: Log, warehouse: MemoryWarehou
             return getattr(self.inner, name)
 
     with pytest.raises(ConfigError, match="cannot be repaired"):
-        repair(log, Bare(), CODEC)  # type: ignore[arg-type]
+        repair(log, Bare(), CODEC)
 
 
 class Disturbed(MemorySink):
@@ -312,9 +312,7 @@ def rows_of(path: Path) -> list[Any]:
     connection = connect(path)
     try:
         return [
-            connection.execute(
-                f"SELECT * EXCLUDE ({moment}) FROM RAW.{table} ORDER BY ALL"
-            ).fetchall()
+            connection.execute(f"SELECT * EXCLUDE ({moment}) FROM RAW.{table} ORDER BY ALL").fetchall()
             for table, moment in (("EVENTS", "inserted_at"), ("QUARANTINE", "quarantined_at"))
         ]
     finally:

@@ -33,6 +33,8 @@ class Selection:
         constants: text by attribute.
         statement: composed SQL that ends in `WHERE id > {} AND id <= {}` and the order by id; call `between`.
         where: composed filter, beginning with ` AND `, or empty.
+        event_id: composed expression of the id, as it is fetched.
+        hashed: composed expression: the bytes of which a record's hash is made.
     """
 
     fetched: tuple[str, ...]
@@ -41,6 +43,8 @@ class Selection:
     table: Any
     id: Any
     where: Any
+    event_id: Any
+    hashed: Any
 
     def between(self, after: int, upto: int) -> Any:
         """Composed SQL for the events in (after, upto]."""
@@ -89,6 +93,8 @@ def select(journal: Journal, settings: PostgresSettings) -> Selection:
         sql.Identifier(journal.schema, journal.name),
         sql.Identifier(settings.id_column),
         _filter(settings, expressions),
+        expressions["event_id"],
+        _hashed(journal, settings, expressions),
     )
 
 
@@ -127,6 +133,17 @@ def _expression(journal: Journal, settings: PostgresSettings, name: str, column:
     if kind not in _TEXT:
         raise _unfit(journal, f"Column {column!r} for {name} is of type {kind}, which is no text.", name)
     return identifier if kind == "text" else sql.SQL("{}::text").format(identifier)
+
+
+def _hashed(journal: Journal, settings: PostgresSettings, expressions: Mapping[str, Any]) -> Any:
+    """Id in UTF-8 and SHA-256 of the payload's bytes, as `hashing.event_hash` takes them."""
+    sql = drivers.psycopg2().sql
+    payload = expressions["payload"]
+    if journal.columns[settings.columns.get("payload", "payload")].kind != "bytea":
+        payload = sql.SQL("convert_to({}, 'UTF8')").format(payload)
+    return sql.SQL("convert_to(coalesce({}, ''), 'UTF8') || sha256(coalesce({}, ''::bytea))").format(
+        expressions["event_id"], payload
+    )
 
 
 def _filter(settings: PostgresSettings, expressions: Mapping[str, Any]) -> Any:

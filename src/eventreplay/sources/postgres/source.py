@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
+from attrs import evolve
 
 from eventreplay.batch import Batch
 from eventreplay.errors import SourceError, SourceUnavailableError
 from eventreplay.event import Position
 from eventreplay.finding import Finding
 from eventreplay.interfaces import Gaps
-from eventreplay.sources.postgres import drivers, holes, table
+from eventreplay.sources.postgres import drivers, holes, table, tallying
 from eventreplay.sources.postgres.arrow import to_batches
 from eventreplay.sources.postgres.check import check as check_settings
 from eventreplay.sources.postgres.columns import Selection, select
@@ -26,6 +28,7 @@ from eventreplay.sources.postgres.positions import parse_positions
 from eventreplay.sources.postgres.reading import BulkReader
 from eventreplay.sources.postgres.session import Session
 from eventreplay.sources.postgres.settings import PostgresSettings, parse_table
+from eventreplay.tally import JournalTally, Span
 
 _WAIT_MIN_S = 0.05
 _WAIT_MAX_S = 2.0
@@ -137,6 +140,20 @@ class PostgresSource:
         begin = -1 if after is None else int(after)
         for fetched in reader.read(self._statements(selection, begin, int(upto))):
             yield from to_batches(fetched, selection, self._settings.batch_rows_max)
+
+    def journal_tally(self, spans: Sequence[Span]) -> Sequence[JournalTally]:
+        """Count and add up on the server; see `SupportsJournalTally`."""
+        self._open()
+        return tallying.tally(self._session, self._selected(), spans)
+
+    def journal_rows(self, span: Span, *, rows_max: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Records of a span with their hashes, made on the server."""
+        self._open()
+        return tallying.rows(self._session, self._selected(), span, rows_max)
+
+    def only(self, positions: Sequence[str]) -> PostgresSource:
+        """The same journal, of these positions alone; see `SupportsTargets`."""
+        return type(self)(evolve(self._settings, positions=tuple(positions)))
 
     def changes(self) -> tuple[int, int]:
         """Rows updated and deleted since the server's statistics began; (0, 0) as it should be."""
