@@ -40,6 +40,13 @@ class Admitted:
     rejects: pa.RecordBatch
 
 
+def codes_of_limits() -> frozenset[str]:
+    """The error codes by which an envelope is refused that other limits would let in."""
+    none = pa.RecordBatch.from_pylist([], schema=EVENT_SCHEMA)
+    codes = (code for _, code, _ in _checks(none, AdmissionLimits()))
+    return frozenset(code for code in codes if code.endswith(("_too_long", "_too_large")))
+
+
 def admit(batch: Batch, limits: AdmissionLimits) -> Admitted:
     """Split a batch into events that may enter the log and rejects with the first reason that applies.
 

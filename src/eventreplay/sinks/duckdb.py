@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from eventreplay.batch import HEADERS, QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.canonical import json_text
+from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import (
     CheckpointConflictError,
     ConfigError,
@@ -29,6 +28,9 @@ from eventreplay.event import Checkpoint
 from eventreplay.secret import Secret
 from eventreplay.sinks import duckdb_repair, duckdb_tally
 from eventreplay.sinks.checked import checked
+from eventreplay.sinks.duckdb_comparison import ComparesTables
+from eventreplay.sinks.duckdb_redrive import RedrivesDuckDB
+from eventreplay.sinks.duckdb_rows import as_stored
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
     QUARANTINE_COLUMNS,
@@ -47,7 +49,7 @@ _VIEW = "eventreplay_rows"
 _CHECKPOINT = "source, epoch, position, digest, fingerprint"
 
 
-class DuckDBSink:
+class DuckDBSink(RedrivesDuckDB, ComparesTables):
     """A `Sink` over a DuckDB file; one thread at a time, one process at a time.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
@@ -196,7 +198,7 @@ class DuckDBSink:
             table, columns = "EVENTS", EVENTS_COLUMNS
         if not rows.num_rows:
             return {}
-        return duckdb_tally.differing(self._open(), self._schema, table, _as_stored(rows, columns))
+        return duckdb_tally.differing(self._open(), self._schema, table, as_stored(rows, columns))
 
     def replace(
         self,
@@ -300,7 +302,7 @@ class DuckDBSink:
     def _insert(self, table: str, columns: dict[str, str], rows: pa.RecordBatch) -> None:
         names = ", ".join(f'"{name}"' for name in rows.schema.names)
         moment_column = next(name for name in columns if name not in rows.schema.names)
-        data = _as_stored(rows, columns)
+        data = as_stored(rows, columns)
         with driver_errors(f"Writing {self._schema}.{table}"):
             moment = self._ensure_transaction()
             self._open().register(_VIEW, data)
@@ -343,26 +345,6 @@ class DuckDBSink:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
             statement = f"UPDATE {self._schema}.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
         self._open().execute(statement, values)
-
-
-def _as_stored(rows: pa.RecordBatch, columns: dict[str, str]) -> pa.RecordBatch:
-    names = rows.schema.names
-    made = [_stored_form(column, columns[name]) for name, column in zip(names, rows.columns, strict=True)]
-    return pa.RecordBatch.from_arrays(made, names=names)
-
-
-def _stored_form(column: pa.Array, kind: str) -> pa.Array:
-    """The column as DuckDB takes it without a cast of its own, none of which is wanted here.
-
-    A timestamp with a zone would pass through the session's time zone, a JSON cast would parse every
-    payload again, and a map would refuse repeated header names.
-    """
-    if kind == "TIMESTAMP":
-        return column.view(pa.timestamp("us"))
-    if kind == "JSON":
-        text = json_text(column).fill_null("{}") if column.type == HEADERS else column
-        return pa.ExtensionArray.from_storage(pa.json_(pa.string()), text)
-    return column
 
 
 def _conflict(expected: Checkpoint | None, found: Checkpoint | None) -> CheckpointConflictError:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import CheckpointConflictError, InvalidEventError, SinkError
 from eventreplay.event import Checkpoint
+from eventreplay.testing.memory_redrive import RedrivesMemory
 from eventreplay.testing.memory_repair import RepairsMemory
 from eventreplay.testing.memory_tally import TalliesMemory
 
@@ -25,12 +26,14 @@ class MemoryWarehouse:
         events: committed rows of `RAW_SCHEMA`, in the order they were written.
         quarantine: committed rows of `QUARANTINE_SCHEMA`, likewise.
         checkpoints: by replay id.
+        dismissed: the reason, by partition, stage and offset.
     """
 
     def __init__(self) -> None:
         self.events: list[Row] = []
         self.quarantine: list[Row] = []
         self.checkpoints: dict[str, Checkpoint] = {}
+        self.dismissed: dict[tuple[str, str, int], str] = {}
         self._log_rows: set[tuple[str, int]] = set()
         self._capture_rows: set[tuple[str, int]] = set()
 
@@ -61,7 +64,7 @@ def _keys(rows: list[Row]) -> list[tuple[str, int]]:
     return [(row["log_partition"], row["log_offset"]) for row in rows]
 
 
-class MemorySink(RepairsMemory, TalliesMemory):
+class MemorySink(RepairsMemory, TalliesMemory, RedrivesMemory):
     """A `Sink` over a `MemoryWarehouse` that refuses whatever a verb must not do.
 
     It insists on the exact schema, on nulls only where they may be, on payloads that are JSON, on log

@@ -210,7 +210,7 @@ BUGS = (
     ),
     Bug(
         "sink: moments moved by the machine's time zone",
-        "src/eventreplay/sinks/duckdb.py",
+        "src/eventreplay/sinks/duckdb_rows.py",
         (('        return column.view(pa.timestamp("us"))\n', "        return column\n"),),
         ("tests/unit/sinks/test_duckdb.py::test_moments_are_utc_whatever_the_session_zone",),
     ),
