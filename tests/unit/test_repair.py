@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -242,7 +242,7 @@ def test_a_load_that_comes_between_is_waited_out(log: Log, warehouse: MemoryWare
 
 def test_who_spoils_it_again_is_not_fought_for_ever(log: Log, warehouse: MemoryWarehouse) -> None:
     class Stubborn(MemorySink):
-        def replace(self, *args: Any, **kwargs: Any) -> int:
+        def replace(self, *_: Any, **__: Any) -> int:
             return 0
 
     spoil(warehouse)
@@ -251,9 +251,9 @@ def test_who_spoils_it_again_is_not_fought_for_ever(log: Log, warehouse: MemoryW
 
 
 @pytest.fixture
-def clock() -> Iterator[Callable[[], datetime]]:
+def clock() -> Callable[[], datetime]:
     moments = iter(datetime(2026, 5, 1, 0, minute, tzinfo=UTC) for minute in range(60))
-    yield lambda: next(moments)
+    return lambda: next(moments)
 
 
 def test_the_embedded_warehouse_is_put_right_in_one_transaction(
