@@ -224,6 +224,16 @@ def codec_of(schemas: str | None, settings: Settings) -> Codec:
         ConfigError: none was named and several are installed; which were meant is not guessed, because
             the choice decides what is quarantined.
     """
+    codec: Codec = codec_for(registry.load("schema", schemas_named(schemas))(), limits_of(settings))
+    return codec
+
+
+def schemas_named(schemas: str | None) -> str:
+    """The name of the schemas that `codec_of` takes.
+
+    Raises:
+        ConfigError: as for `codec_of`.
+    """
     if schemas is None:
         installed = [plugin.name for plugin in registry.plugins(probe=False) if plugin.kind == "schema"]
         if len(installed) != 1:
@@ -232,12 +242,15 @@ def codec_of(schemas: str | None, settings: Settings) -> Codec:
                 hint=f"Name one with --schemas: {', '.join(installed) or 'install one first'}.",
                 installed=installed,
             )
-        schemas = installed[0]
-    limits = Limits(
+        return str(installed[0])
+    return schemas
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Bounds on one payload, as the settings have them."""
+    return Limits(
         payload_bytes_max=settings.decode_payload_bytes_max,
         nesting_levels_max=settings.decode_nesting_levels_max,
         elements_max=settings.decode_elements_max,
         number_digits_max=settings.decode_number_digits_max,
     )
-    codec: Codec = codec_for(registry.load("schema", schemas)(), limits)
-    return codec

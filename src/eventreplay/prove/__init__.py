@@ -1,4 +1,4 @@
-"""prove: is the result a function of the log, and of nothing else? Shown by runs that vary everything else."""
+"""prove: is the result a function of the log and of nothing else? Shown by varying everything else."""
 
 from eventreplay.prove.codecs import CodecName
 from eventreplay.prove.combinations import Combination

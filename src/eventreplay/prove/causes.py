@@ -1,4 +1,4 @@
-"""Which dimension it is: runs again with one thing changed at a time, over as little as shows the difference."""
+"""Which dimension it is: runs again with one thing changed at a time, over as little as will do."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ def model_causes(
                 ascii_only=ascii_only,
                 progress=report,
                 select=[model.name for model in left],
+                full_refresh=True,
             )
         made = dbt.model_outputs(warehouse, left, ignored)
         for model in left:

@@ -2,8 +2,8 @@
 
 Run by its path. The environment has PYTHONHASHSEED, TZ and LC_ALL, and in EVENTREPLAY_PROVE_AMBIENCE what a
 process sets for itself. Worker processes import this file as well (under another name), so they have the
-same surroundings. One line of JSON comes in; lines of JSON go out, on what was standard output: progress, then
-what was done or the error. When standard input ends, nobody waits any more, and the process ends.
+same surroundings. One line of JSON comes in; lines of JSON go out, on what was standard output: progress,
+then what was done or the error. When standard input ends, nobody waits any more, and the process ends.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def effects() -> dict[str, object]:
         found["locale"] = [
             locale.setlocale(locale.LC_ALL),
             locale.localeconv()["decimal_point"],
-            locale.getpreferredencoding(False),
+            locale.getpreferredencoding(do_setlocale=False),
         ]
         found["hash_seed"] = hash("eventreplay")
         found["python"] = [sys.executable, sys.version]

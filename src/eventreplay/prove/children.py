@@ -135,9 +135,7 @@ def _error(label: str, facts: Mapping[str, Any], folder: Path) -> EventReplayErr
     kind = getattr(errors, str(facts["kind"]), None)
     if isinstance(kind, type) and issubclass(kind, EventReplayError):
         return kind(f"{label}: {facts['message']}", hint=str(facts["hint"]))
-    what = (
-        f"ended with {facts['kind']} at {facts['place']}" if facts["kind"] else f"died ({facts['code']})"
-    )
+    what = f"ended with {facts['kind']} at {facts['place']}" if facts["kind"] else f"died ({facts['code']})"
     return EventReplayError(
         f"{label} {what}.",
         hint="What fails in one run and not in another depends on its surroundings, too. With --keep, what "

@@ -62,9 +62,7 @@ class CodecName:
 
 def _imported(place: str) -> object:
     if _PLACE.fullmatch(place) is None:
-        raise ConfigError(
-            f"{place[:80]!r} is no place of a codec.", hint="Write package.module:attribute."
-        )
+        raise ConfigError(f"{place[:80]!r} is no place of a codec.", hint="Write package.module:attribute.")
     module, _, path = place.partition(":")
     try:
         found: Any = importlib.import_module(module)

@@ -209,9 +209,7 @@ def combinations(values: Values, runs: int, draw: random.Random) -> tuple[Combin
         column = [known[at % len(known)] for at in range(runs)]
         draw.shuffle(column)
         columns[attribute.name] = column
-    return tuple(
-        Combination(**{name: column[at] for name, column in columns.items()}) for at in range(runs)
-    )
+    return tuple(Combination(**{name: column[at] for name, column in columns.items()}) for at in range(runs))
 
 
 def locales_here() -> tuple[str, ...]:
@@ -239,7 +237,7 @@ def chosen_locales(installed: Sequence[str], decimal_point: Any) -> tuple[str, .
     comma = next((name for name in asked if decimal_point(name) == ","), None)
     rest = [name for name in asked if name != comma]
     # The locale C is ASCII: with any other beside it two encodings are varied.
-    return tuple([*([comma] if comma else []), "C", *rest[:2]]) if comma or rest else ("C",)
+    return (*([comma] if comma else []), "C", *rest[:2])
 
 
 def _installed() -> list[str]:

@@ -33,7 +33,7 @@ class Named:
     """A row that differs.
 
     Attributes:
-        key: what names it: `log_partition`, `log_offset`, `event_id` for RAW, a model's key else; may be empty.
+        key: what names it: `log_partition`, `log_offset`, `event_id` of RAW, or a model's key; may be empty.
         column: the first column that differs, with the place inside of JSON: `payload.price`.
         values: that of the first run and that of the other, shortened; None: null, or there is none.
         columns: all columns in which it differs.
@@ -90,9 +90,7 @@ def drilled(
     differing = one.output.differing(other.output)
     both = [name for name in one.output.columns if name in other.output.columns]
     lacking = tuple(name for name in differing if name not in both)
-    retyped = tuple(
-        name for name in differing if name in both and _kind(one, name) != _kind(other, name)
-    )
+    retyped = tuple(name for name in differing if name in both and _kind(one, name) != _kind(other, name))
     wanted = [name for name in both if name in differing] or both
     keys = [name for name in key if name in both]
     if not key or len(keys) < len(key):
@@ -103,7 +101,10 @@ def drilled(
     for number, side in enumerate((one, other)):
         files.append(scratch / f"side-{number}.parquet")
         _export(side, list(dict.fromkeys([*keys, *shown, *wanted])), files[-1])
-    with opened(scratch / "scratch.duckdb", read_only=False) as connection, driver_errors("Comparing outputs"):
+    with (
+        opened(scratch / "scratch.duckdb", read_only=False) as connection,
+        driver_errors("Comparing outputs"),
+    ):
         connection.execute(f"SET temp_directory = {_literal(scratch / 'spilled')}")
         for name, file in zip("ab", files, strict=True):
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_literal(file)})")
@@ -193,18 +194,16 @@ def _named(row: tuple[Any, ...], keys: Sequence[str], values: Sequence[str]) -> 
     if only_a or only_b:
         there = ("there", None) if only_a else (None, "there")
         return Named(key=key, column=EXISTS, values=there, columns=(EXISTS,))
-    differ = tuple(name for name, (one, other) in pairs.items() if one != other)
+    differ = tuple(name for name, pair in pairs.items() if pair[0] != pair[1])
     place, one, other = _inside(differ[0], *map(_plain, pairs[differ[0]]))
     return Named(key=key, column=place, values=(_short(one), _short(other)), columns=differ)
 
 
-def _whole_rows(
-    connection: duckdb.DuckDBPyConnection, wanted: Sequence[str], named_max: int
-) -> Found:
+def _whole_rows(connection: duckdb.DuckDBPyConnection, wanted: Sequence[str], named_max: int) -> Found:
     """Rows of each side that the other has not, the first of both taken for one row that changed."""
     names = ", ".join(map(quoted, wanted))
     sides = {}
-    for one, other in ("ab", "ba"):
+    for one, other in (("a", "b"), ("b", "a")):
         connection.execute(
             f"CREATE TABLE only_{one} AS SELECT {names} FROM {one} EXCEPT ALL SELECT {names} FROM {other}"
         )
@@ -255,9 +254,7 @@ def _of_whole(
     if one is None or other is None:
         there = ("there", None) if other is None else (None, "there")
         return Named(key=key, column=EXISTS, values=there, columns=(EXISTS,))
-    differ = [
-        (name, a, b) for name, a, b in zip(wanted, one, other, strict=True) if a != b
-    ]
+    differ = [(name, a, b) for name, a, b in zip(wanted, one, other, strict=True) if a != b]
     place, first, second = _inside(differ[0][0], _plain(differ[0][1]), _plain(differ[0][2]))
     return Named(
         key=key,
@@ -282,9 +279,7 @@ def _order(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> Found:
         return Found(rows=0, columns=(), named=())
     both = ", ".join(f"{one}.{quoted(name)}" for one in "ab" for name in keys)
     row = connection.execute(f"SELECT {both} {joined} ORDER BY place LIMIT 1").fetchall()[0]
-    values = [
-        " ".join(str(_plain(value)) for value in part) for part in (row[: len(keys)], row[len(keys) :])
-    ]
+    values = [" ".join(str(_plain(value)) for value in part) for part in (row[: len(keys)], row[len(keys) :])]
     key = {name: _plain(value) for name, value in zip(keys, row, strict=False)}
     named = Named(key=key, column=ORDER, values=(_short(values[0]), _short(values[1])), columns=(ORDER,))
     return Found(rows=int(count), columns=(ORDER,), named=(named,))

@@ -59,8 +59,23 @@ def build(
     ascii_only: bool,
     progress: Progress | None = None,
     select: Sequence[str] = (),
+    full_refresh: bool = False,
 ) -> tuple[Model, ...]:
     """Let dbt build a project over a warehouse in the surroundings of a combination; without its tests.
+
+    Args:
+        project: its folder.
+        warehouse: the DuckDB file.
+        how: the combination.
+        work: for dbt's artifacts.
+        label: begins the message of an error.
+        ascii_only: see `Combination.environment`.
+        progress: told of nodes.
+        select: only these nodes; empty: all.
+        full_refresh: build incremental models from the beginning.
+
+    Returns:
+        the models that were built.
 
     Raises:
         TransformError: dbt failed.
@@ -73,20 +88,22 @@ def build(
         "EVENTREPLAY_DUCKDB_THREADS": str(how.duckdb_threads),
     }
     try:
-        transform(
+        done = transform(
             project,
             "build",
             environment=environment,
             work=work,
             exclude=_NO_TESTS,
             select=select,
-            full_refresh=bool(select),
+            full_refresh=full_refresh,
             threads=how.dbt_threads,
             progress=progress,
         )
     except EventReplayError as error:
         raise type(error)(f"{label}: {error.message}", hint=error.hint, **error.fields) from error
-    return models_of(json.loads((work / "manifest.json").read_text("utf-8")))
+    built = {node.unique_id for node in done.nodes}
+    known = models_of(json.loads((work / "manifest.json").read_text("utf-8")))
+    return tuple(model for model in known if model.unique_id in built)
 
 
 def models_of(manifest: Mapping[str, Any]) -> tuple[Model, ...]:
@@ -212,9 +229,7 @@ def lay(warehouse: Path, order: str, seed: int) -> None:
             connection.execute(f"ALTER TABLE RAW.{table} RENAME TO {table}_AS_LOADED")
         create_tables(connection)
         for table in RAW_TABLES:
-            connection.execute(
-                f"INSERT INTO RAW.{table} SELECT * FROM RAW.{table}_AS_LOADED ORDER BY {by}"
-            )
+            connection.execute(f"INSERT INTO RAW.{table} SELECT * FROM RAW.{table}_AS_LOADED ORDER BY {by}")
             connection.execute(f"DROP TABLE RAW.{table}_AS_LOADED")
 
 

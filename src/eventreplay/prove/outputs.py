@@ -1,7 +1,8 @@
 """An exact hash of a table, made by DuckDB where the rows are: of every column, and of whole rows.
 
-Each value is written as text, hashed to 128 bits, and the hashes are added up, so nothing has to be sorted or
-held. For RAW a value is hashed with the number of its row: order counts. For a model it is not: a table is a set.
+Each value is written as text, hashed to 128 bits, and the hashes are added up, so nothing has to be sorted
+or held. For RAW a value is hashed with the number of its row: order counts. For a model it is not: a table is
+a set.
 """
 
 from __future__ import annotations
@@ -118,14 +119,14 @@ def output(
             )
         found = connection.execute(_query(relation, compared, in_order=in_order)).fetchall()[0]
     rows, *sums = found
-    hashes = [f"{int(low or 0):x}.{int(high or 0):x}" for low, high in zip(sums[::2], sums[1::2], strict=True)]
+    hashes = [
+        f"{int(low or 0):x}.{int(high or 0):x}" for low, high in zip(sums[::2], sums[1::2], strict=True)
+    ]
     *of_columns, whole = hashes
     return Output(
         table=name,
         rows=int(rows),
-        columns={
-            column: (kinds[column], made) for column, made in zip(compared, of_columns, strict=True)
-        },
+        columns={column: (kinds[column], made) for column, made in zip(compared, of_columns, strict=True)},
         whole=whole,
         skipped=tuple(column for column in kinds if column not in compared),
     )

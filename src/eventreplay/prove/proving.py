@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -31,7 +30,7 @@ from eventreplay.prove.combinations import (
     combinations,
     values_here,
 )
-from eventreplay.prove.drill import Side, drilled
+from eventreplay.prove.drill import Found, Named, Side, drilled
 from eventreplay.prove.outputs import Output, raw_outputs
 from eventreplay.prove.proof import Difference, Proof, Run, varied_in
 from eventreplay.prove.ranges import Range
@@ -57,6 +56,7 @@ class ProveOptions:
         runs: how many, at least 2.
         seed: of the shuffle; None: drawn.
         project: folder of a dbt project whose models are built and compared; None: RAW alone.
+        select: only these of its models, in dbt's own syntax; empty: all.
         pythons: other interpreters that take part.
         ignored: columns of models that are not compared, `column` or `model.column`.
         named_max: rows named of each table that differs.
@@ -68,6 +68,7 @@ class ProveOptions:
     runs: int = RUNS
     seed: int | None = None
     project: Path | None = None
+    select: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     named_max: int = NAMED_MAX
@@ -267,6 +268,7 @@ class _Proving:
                 label=title.capitalize(),
                 ascii_only=self.ascii_only,
                 progress=report,
+                select=self.options.select,
             )
         dbt.see_ignored(self.models, self.options.ignored)
         made = dbt.model_outputs(warehouse, self.models, self.options.ignored)
@@ -301,7 +303,7 @@ class _Proving:
     def _side(self, run: Run, place: tuple[str, ...], output: Output) -> Side:
         return Side(self.folder / f"run-{run.number}" / "warehouse.duckdb", place, output)
 
-    def _drilled(self, sides: Sequence[Side], key: Sequence[str], labels: Sequence[str]) -> Any:
+    def _drilled(self, sides: Sequence[Side], key: Sequence[str], labels: Sequence[str]) -> Found:
         scratch = Path(tempfile.mkdtemp(prefix="drill-", dir=self.folder))
         try:
             return drilled(
@@ -365,8 +367,6 @@ class _Proving:
             shutil.rmtree(folder)
 
 
-def _named_fingerprint(one: str, other: str) -> Any:
-    from eventreplay.prove.drill import Found, Named  # noqa: PLC0415
-
+def _named_fingerprint(one: str, other: str) -> Found:
     named = Named(key={}, column="fingerprint", values=(one, other), columns=("fingerprint",))
     return Found(rows=1, columns=("fingerprint",), named=(named,))

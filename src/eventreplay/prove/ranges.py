@@ -79,7 +79,8 @@ def ranges_of(
         left = None if left is None else max(0, left - part.rows)
     if not found:
         raise ConfigError(
-            "These partitions have no commits in this range.", hint="`eventreplay log ls` shows how far each is."
+            "These partitions have no commits in this range.",
+            hint="`eventreplay log ls` shows how far each is.",
         )
     return tuple(found)
 

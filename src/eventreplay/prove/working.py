@@ -97,14 +97,13 @@ def s3_facts(s3: S3Settings | None) -> dict[str, Any] | None:
     if s3 is None:
         return None
     found = {attribute.name: getattr(s3, attribute.name) for attribute in attrs.fields(type(s3))}
-    return {
-        name: [value.reveal()] if isinstance(value, Secret) else value for name, value in found.items()
-    }
+    return {name: [value.reveal()] if isinstance(value, Secret) else value for name, value in found.items()}
 
 
 def _s3_of(facts: Mapping[str, Any] | None) -> S3Settings | None:
     if facts is None:
         return None
-    return S3Settings(
-        **{name: Secret(value[0]) if isinstance(value, list) else value for name, value in facts.items()}
-    )
+    given: dict[str, Any] = {
+        name: Secret(value[0]) if isinstance(value, list) else value for name, value in facts.items()
+    }
+    return S3Settings(**given)
