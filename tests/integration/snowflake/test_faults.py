@@ -25,7 +25,7 @@ OUTSIDE = {
     "context": "^SELECT CURRENT_ROLE",
     "layout": "^DESCRIBE",
     "leftovers": "^LIST",
-    "stored": '^SELECT "SOURCE"',
+    "stored": '^SELECT C."SOURCE"',
     "upload": "^PUT .*events",
     "cleaning up": "^REMOVE",
 }

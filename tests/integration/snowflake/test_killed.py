@@ -16,8 +16,8 @@ from eventreplay.testing.services import StandInServer
 from tests.integration.snowflake.loading import due, empty, held, load, position, small_log
 from tests.integration.snowflake.server import StandIn
 
-OPENING = 8
-"""Statements before the first transaction: context, four layouts, stage, twice the checkpoint."""
+OPENING = 9
+"""Statements before the first transaction: context, five layouts, stage, twice the checkpoint."""
 TRANSACTION = 9
 """Two uploads, BEGIN, two COPYs, the lock, the checkpoint, COMMIT, and cleaning up."""
 

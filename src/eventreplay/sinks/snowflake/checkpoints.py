@@ -4,14 +4,16 @@ Snowflake's transactions are READ COMMITTED, its INSERTs never wait for one anot
 two first-comers could both insert. An UPDATE locks its table until the transaction ends. So every commit
 first updates the one row of RAW.CHECKPOINT_LOCK; each later statement sees all that was committed before it
 began, that is, what the holders before left. Nobody can move the checkpoint between the comparison and the
-COMMIT.
+COMMIT. `gate` says what is compared beside it.
 """
 
 from __future__ import annotations
 
 from eventreplay.errors import SinkError
 from eventreplay.event import Checkpoint
-from eventreplay.sinks.snowflake.session import Session
+from eventreplay.sinks.snowflake.failures import Doing
+from eventreplay.sinks.snowflake.gate import Gate
+from eventreplay.sinks.snowflake.session import Row, Session
 from eventreplay.sinks.snowflake.tables import Raw
 
 _FIELDS = ("source", "epoch", "position", "digest", "fingerprint")
@@ -29,6 +31,29 @@ def stored(session: Session, raw: Raw, replay_id: str) -> Checkpoint | None:
         [replay_id],
         doing=raw.doing(f"Reading {raw.schema}.CHECKPOINTS", "CHECKPOINTS", "SELECT"),
     )
+    return _checkpoint(raw, rows)
+
+
+def begun(session: Session, raw: Raw, gate: Gate, replay_id: str) -> tuple[Checkpoint | None, str]:
+    """The checkpoint of `replay_id` and the gate's mark, both of one moment.
+
+    Raises:
+        SinkUnavailableError: tables may be changing places.
+        SinkError: as `stored`.
+    """
+    names = ", ".join(f'C."{name.upper()}"' for name in _FIELDS)
+    both = raw.doing(f"Reading {raw.schema}.CHECKPOINTS", "CHECKPOINTS", "SELECT")
+    rows = session.run(
+        f'SELECT {names}, G."MARK", G."REFUSED" FROM ({gate.now}) AS G'
+        f' LEFT JOIN {raw.table("CHECKPOINTS")} AS C ON C."REPLAY_ID" = ?',
+        [replay_id],
+        doing=Doing(both.what, (*both.grants, gate.doing.grants[-1])),
+    )
+    mark = gate.admitted(*rows[0][-2:])
+    return _checkpoint(raw, [row[:-2] for row in rows if row[0] is not None]), mark
+
+
+def _checkpoint(raw: Raw, rows: list[Row]) -> Checkpoint | None:
     if len(rows) > 1:
         raise SinkError(
             f"{raw.schema}.CHECKPOINTS has {len(rows)} rows for one replay.",
@@ -65,23 +90,30 @@ def lock(session: Session, raw: Raw, holder: str, moment_us: int) -> None:
 def moved(
     session: Session,
     raw: Raw,
+    gate: Gate,
+    mark: str,
+    *,
     replay_id: str,
     checkpoint: Checkpoint,
     expected: Checkpoint | None,
     moment_us: int,
 ) -> bool:
-    """Set the checkpoint if it is `expected` in every field; False, and nothing set, if it is not.
+    """Set the checkpoint if it is `expected` in every field and the gate's mark is still `mark`.
 
     Call it with the lock held, in a transaction.
+
+    Returns:
+        False, and nothing is set, if one of them is another.
     """
     table = raw.table("CHECKPOINTS")
     values = [*(getattr(checkpoint, name) for name in _FIELDS), moment_us]
+    open_still = f"({gate.mark}) = ?"
     if expected is None:
         rows = session.run(
             f'INSERT INTO {table} ({_NAMES}, "UPDATED_AT", "REPLAY_ID") SELECT ?, ?, ?, ?, ?,'
             f" TO_TIMESTAMP_NTZ(?, 6), ?"
-            f' WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE "REPLAY_ID" = ?)',
-            [*values, replay_id, replay_id],
+            f' WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE "REPLAY_ID" = ?) AND {open_still}',
+            [*values, replay_id, replay_id, mark],
             doing=raw.doing(f"Writing {raw.schema}.CHECKPOINTS", "CHECKPOINTS", "SELECT", "INSERT"),
         )
     else:
@@ -89,8 +121,8 @@ def moved(
         tests = " AND ".join(f'"{name.upper()}" = ?' for name in _FIELDS)
         rows = session.run(
             f'UPDATE {table} SET {sets}, "UPDATED_AT" = TO_TIMESTAMP_NTZ(?, 6)'
-            f' WHERE "REPLAY_ID" = ? AND {tests}',
-            [*values, replay_id, *(getattr(expected, name) for name in _FIELDS)],
+            f' WHERE "REPLAY_ID" = ? AND {tests} AND {open_still}',
+            [*values, replay_id, *(getattr(expected, name) for name in _FIELDS), mark],
             doing=raw.doing(f"Writing {raw.schema}.CHECKPOINTS", "CHECKPOINTS", "SELECT", "UPDATE"),
         )
     return int(rows[0][0]) == 1

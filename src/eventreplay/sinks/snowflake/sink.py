@@ -2,7 +2,8 @@
 
     BEGIN; COPY INTO EVENTS; COPY INTO QUARANTINE; lock; compare and set the checkpoint; COMMIT
 
-Exactly once without a MERGE: the cost does not grow with the table. Decision 020 says why each step is there.
+Exactly once without a MERGE: the cost does not grow with the table. Decision 020 says why each step is there,
+`gate` and decision 033 why no promotion of another generation can come between.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 import pyarrow as pa
+from attrs import evolve
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import SinkError, SinkUnavailableError
@@ -27,6 +29,7 @@ from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.compared import ComparedRaw, conflict
 from eventreplay.sinks.snowflake.copying import copy_files
+from eventreplay.sinks.snowflake.gate import Gate
 from eventreplay.sinks.snowflake.names import stage_path
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
@@ -40,14 +43,15 @@ from eventreplay.sinks.snowflake.stage import (
     owner_of,
 )
 from eventreplay.sinks.snowflake.standing import standing
-from eventreplay.sinks.snowflake.tables import Raw, check_tables
+from eventreplay.sinks.snowflake.table_comparison import ComparesTables
+from eventreplay.sinks.snowflake.tables import OF_A_LOAD, Raw, check_tables
 from eventreplay.sinks.snowflake.transaction import Pending, begun
 from eventreplay.sinks.snowflake.transforming import dbt_environment
 
 _log = logging.getLogger(__name__)
 
 
-class SnowflakeSink(ComparedRaw):
+class SnowflakeSink(ComparedRaw, ComparesTables):
     """A `Sink` over the RAW schema of a Snowflake database; one thread at a time, any number of processes.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
@@ -76,7 +80,8 @@ class SnowflakeSink(ComparedRaw):
         self._cleaned: set[str] = set()
         self._closed = False
         self._session: Session | None = None
-        self._raw = Raw.of(settings)
+        self._live = self._raw = Raw.of(settings)
+        self._gate, self._mark = Gate(self._live), ""
         self._stage = (
             InternalStage(self._raw, settings.stage_identifier)
             if settings.stage == "internal"
@@ -84,8 +89,13 @@ class SnowflakeSink(ComparedRaw):
         )
         if settings.create_tables:
             init(settings)
+        self._checked_connection()
+
+    def _checked_connection(self) -> None:
+        """The first connection; its tables are looked at."""
         try:
-            check_tables(self._connected(), self._raw)
+            check_tables(self._connected(), self._raw, OF_A_LOAD)
+            check_tables(self._connected(), self._live, ("GENERATIONS",))
         except BaseException:
             # Ctrl-C too: nobody else has the session.
             self.close()
@@ -131,7 +141,7 @@ class SnowflakeSink(ComparedRaw):
         session = self._connected()
         try:
             self._clean(session, owner_of(replay_id))
-            found = checkpoints.stored(session, self._raw, replay_id)
+            found, self._mark = checkpoints.begun(session, self._raw, self._gate, replay_id)
         except SinkUnavailableError:
             self._disconnect()
             raise
@@ -199,7 +209,17 @@ class SnowflakeSink(ComparedRaw):
             copy_files(session, self._raw, table, folder, pending.files(table))
         # The lock is taken last and held for two statements: other partitions copy meanwhile.
         checkpoints.lock(session, self._raw, self._holder(replay_id), pending.moment_us)
-        if not checkpoints.moved(session, self._raw, replay_id, checkpoint, expected, pending.moment_us):
+        if not checkpoints.moved(
+            session,
+            self._raw,
+            self._gate,
+            self._mark,
+            replay_id=replay_id,
+            checkpoint=checkpoint,
+            expected=expected,
+            moment_us=pending.moment_us,
+        ):
+            self._gate.check(session, self._mark)
             raise conflict(expected, checkpoints.stored(session, self._raw, replay_id))
         try:
             session.commit()
@@ -219,6 +239,8 @@ class SnowflakeSink(ComparedRaw):
             session.begin()
             moment_us = 0 if self._pending is None else self._pending.moment_us
             checkpoints.lock(session, self._raw, self._holder(replay_id), moment_us)
+            # After a promotion this is another generation's, which says nothing of ours.
+            self._gate.check(session, self._mark)
             found = checkpoints.stored(session, self._raw, replay_id)
             session.rollback()
         except SinkError:
@@ -321,7 +343,9 @@ class SnowflakeSink(ComparedRaw):
                 session.close()
                 raise
             self._session = session
-            self._raw = Raw.of(self._settings, role)
+            self._live = Raw.of(self._settings, role)
+            self._raw = evolve(self._live, schema=self._raw.schema)
+            self._gate = evolve(self._gate, raw=self._live)
         return self._session
 
     def _disconnect(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 def _import_fakesnow() -> None:
     """Import fakesnow without the folder that it makes as it is imported, and that nobody removes.
 
-    It is for stages of fakesnow's own; ours are below the data folder. Whoever imports any part of this package
+    It is for stages of fakesnow's own; ours are below the data folder. Whoever imports a part of this package
     comes by here first, so a process that is killed at any time has left none behind.
     """
     make = tempfile.mkdtemp
