@@ -15,6 +15,7 @@ from eventreplay.cli.commands import (
     live,
     log,
     postgres,
+    prove,
     quarantine,
     rabbitmq,
     rebuild,
@@ -63,6 +64,7 @@ demo.register(app)
 capture.register(app)
 replay.register(app)
 verify.register(app)
+prove.register(app)
 live.register(app)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(log.app, name="log")
