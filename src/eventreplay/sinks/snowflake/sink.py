@@ -27,10 +27,11 @@ from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.check import check
-from eventreplay.sinks.snowflake.compared import ComparedRaw, conflict
+from eventreplay.sinks.snowflake.compared import conflict
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.gate import Gate
 from eventreplay.sinks.snowflake.names import stage_path
+from eventreplay.sinks.snowflake.redrive import RedrivesRaw
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 from eventreplay.sinks.snowflake.setup import init
@@ -51,7 +52,7 @@ from eventreplay.sinks.snowflake.transforming import dbt_environment
 _log = logging.getLogger(__name__)
 
 
-class SnowflakeSink(ComparedRaw, ComparesTables):
+class SnowflakeSink(RedrivesRaw, ComparesTables):
     """A `Sink` over the RAW schema of a Snowflake database; one thread at a time, any number of processes.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
