@@ -15,6 +15,8 @@ that a reader would set for a real server:
 | snowflake | SNOWFLAKE_ACCOUNT, _HOST, _PORT, _PROTOCOL, _USER, _PASSWORD, _DATABASE, _SCHEMA |
 
 A `console` block runs each of its `$ ` lines with bash; a line that ends in a backslash goes on in the next.
+Other lines below a command are what it prints: all of them, in this order, maybe with more between; `…` stands
+for any text.
 """
 
 from __future__ import annotations
@@ -102,10 +104,27 @@ def services(path: Path) -> list[str]:
     return [] if found is None else found[1].split()
 
 
-def commands(block: Block) -> list[str]:
-    """What a reader types at the prompts of a console block."""
-    joined = block.code.replace("\\\n", " ")
-    return [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
+def commands(block: Block) -> list[tuple[str, list[str]]]:
+    """What a reader types at the prompts of a console block, each with what is said to come of it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in block.code.replace("\\\n", " ").splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif line.strip():
+            found[-1][1].append(line)
+    return found
+
+
+def unsaid(lines: list[str], printed: str) -> str | None:
+    """The first of the lines that was not printed, in their order; None: all were."""
+    rest = printed.splitlines()
+    for line in lines:
+        pattern = re.compile(r"\s*" + ".*".join(map(re.escape, line.strip().split("…"))) + r"\s*")
+        place = next((at for at, text in enumerate(rest) if pattern.fullmatch(text)), None)
+        if place is None:
+            return line
+        rest = rest[place + 1 :]
+    return None
 
 
 def guides() -> list[Path]:
@@ -113,13 +132,15 @@ def guides() -> list[Path]:
     return [page for page in pages if any(block.kind in {"python", "console"} for block in blocks(page))]
 
 
-def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
+    """Run it; what it printed, on either stream."""
     bin_folder = str(Path(sys.executable).parent)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)},
         **variables,
         "PATH": bin_folder + os.pathsep + os.environ["PATH"],
         "PYTHONPATH": str(folder),
+        "COLUMNS": "120",
     }
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=180
@@ -127,6 +148,7 @@ def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
     assert done.returncode == 0, (
         f"{shlex.join(command[-2:])} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     )
+    return f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
@@ -141,11 +163,19 @@ def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path, request: pytest.Fi
         elif block.kind == "python":
             script.append(block.code)
         elif block.kind == "console":
-            for line in commands(block):
-                run(["bash", "-euo", "pipefail", "-c", line], tmp_path, variables)
+            for line, expected in commands(block):
+                printed = run(["bash", "-euo", "pipefail", "-c", line], tmp_path, variables)
+                missing = unsaid(expected, printed)
+                assert missing is None, f"{line!r} does not print {missing!r}, but:\n{printed}"
     if script:
         (tmp_path / "guide.py").write_text("\n".join(script), "utf-8")
         run([sys.executable, "guide.py"], tmp_path, variables)
+
+
+def test_what_a_guide_says_is_printed_has_to_be_printed() -> None:
+    assert unsaid(["a … c", "  last"], "first\na b c\nmore\nlast  \n") is None
+    assert unsaid(["last", "a … c"], "a b c\nlast") == "a … c"
+    assert unsaid(["1.50"], "1X50") == "1.50"
 
 
 def test_the_source_of_the_guide_is_short() -> None:
