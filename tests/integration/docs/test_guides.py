@@ -15,8 +15,8 @@ that a reader would set for a real server:
 | snowflake | SNOWFLAKE_ACCOUNT, _HOST, _PORT, _PROTOCOL, _USER, _PASSWORD, _DATABASE, _SCHEMA |
 
 A `console` block runs each of its `$ ` lines with bash; a line that ends in a backslash goes on in the next.
-Other lines below a command are what it prints: all of them, in this order, maybe with more between; `…` stands
-for any text.
+Other lines below a command are what it prints: all of them, in this order, maybe with more between; `…`
+stands for any text.
 """
 
 from __future__ import annotations
