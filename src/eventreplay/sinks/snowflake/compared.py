@@ -12,6 +12,7 @@ import pyarrow as pa
 from eventreplay.errors import CheckpointConflictError, SinkError
 from eventreplay.event import Checkpoint
 from eventreplay.sinks.snowflake import checkpoints, comparing, repair, tally
+from eventreplay.sinks.snowflake.gate import Gate
 from eventreplay.sinks.snowflake.names import stage_path
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
@@ -26,6 +27,7 @@ class ComparedRaw(ABC):
 
     _settings: SnowflakeSettings
     _raw: Raw
+    _gate: Gate
     _stage: Stage
     _sink_id: str
     _transactions: int
@@ -113,7 +115,9 @@ class ComparedRaw(ABC):
         try:
             pending.finish()
             session = self._connected()
-            count = repair.replace(session, self._raw, folder, self._holder(replay_id), pending, wanted)
+            count = repair.replace(
+                session, self._gate, self._raw, folder, self._holder(replay_id), pending, wanted
+            )
         except BaseException as error:
             # Ctrl-C too: what was taken out must not be committed without what comes in its place.
             self._abandon(error)

@@ -1,6 +1,6 @@
 """Replacing rows of RAW by their places in the log, in one transaction under the lock of loads.
 
-    BEGIN; lock; compare the checkpoint; DELETE; COPY INTO EVENTS; COPY INTO QUARANTINE; COMMIT
+    BEGIN; lock; see that no promotion is under way; compare the checkpoint; DELETE; COPY INTO EVENTS; COPY INTO QUARANTINE; COMMIT
 
 Unlike a load, the lock comes first: a row may only be taken out while no load can commit. DELETE is a right
 that loads do not need; whoever repairs is granted it, and the error of who lacks it has the statement.
@@ -15,6 +15,7 @@ from attrs import frozen
 from eventreplay.event import Checkpoint
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.copying import copy_files
+from eventreplay.sinks.snowflake.gate import Gate
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
 from eventreplay.sinks.snowflake.transaction import Pending
@@ -42,12 +43,13 @@ class Replacement:
 
 
 def replace(
-    session: Session, raw: Raw, folder: str, holder: str, pending: Pending, wanted: Replacement
+    session: Session, gate: Gate, raw: Raw, folder: str, holder: str, pending: Pending, wanted: Replacement
 ) -> int | None:
     """Run the transaction; the rows taken out, or None, with nothing changed, if the checkpoint is another.
 
     Args:
         session: not in a transaction.
+        gate: what keeps it from tables that are changing places.
         raw: whose tables.
         folder: of the staged files, as COPY names it.
         holder: who holds the lock.
@@ -55,7 +57,8 @@ def replace(
         wanted: what is taken out, and what must hold.
     """
     session.begin()
-    checkpoints.lock(session, raw, holder, pending.moment_us)
+    checkpoints.lock(session, gate.raw, holder, pending.moment_us)
+    gate.check_open(session)
     if checkpoints.stored(session, raw, wanted.replay_id) != wanted.expected:
         session.rollback()
         return None
