@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,7 +140,7 @@ class PlanWork(CodeWork[PlanRequest]):
             replay_id=request.replay_id,
             selection=chosen,
             force_raw=request.raw,
-            now=datetime.now(UTC),
+            patience=self._patience,
         )
         size = len(found.text())
         if size > PLAN_BYTES_MAX:
