@@ -94,7 +94,7 @@ class DuckDBQuarantine:
             query, values = refused_sql.places(
                 self._tables(cursor), partition, stage, selection, after, rows_max
             )
-            found: pa.Table = cursor.execute(query, values).to_arrow_table()
+            found: pa.Table = cursor.sql(query, params=values).to_arrow_table()
         columns = [
             column.combine_chunks().cast(field.type)
             for column, field in zip(found.columns, PLACES_SCHEMA, strict=True)
@@ -236,10 +236,10 @@ def _see_checkpoint(
     cursor: duckdb.DuckDBPyConnection, schema: str, replay_id: str, expected: Checkpoint
 ) -> None:
     """Raise unless the stored checkpoint goes on from `expected`."""
-    row = cursor.execute(
+    rows = cursor.execute(
         f"SELECT {_CHECKPOINT} FROM {schema}.CHECKPOINTS WHERE replay_id = ?", [replay_id]
-    ).fetchone()
-    found = None if row is None else Checkpoint(**dict(zip(_CHECKPOINT.split(", "), row, strict=True)))
+    ).fetchall()
+    found = Checkpoint(**dict(zip(_CHECKPOINT.split(", "), rows[0], strict=True))) if rows else None
     if not goes_on_from(found, expected):
         raise CheckpointConflictError(
             "RAW is no longer what it was when the redrive began; nothing of this transaction was changed.",
@@ -258,14 +258,15 @@ def _moved(
     partition, offsets = passed.column("log_partition")[0].as_py(), passed.column("log_offset")
     cursor.register(_PASSED, passed)
     # What is in EVENTS already is left alone: inserting it would double it. `verify` names it.
-    gone: pa.Table = cursor.execute(
+    rows = cursor.execute(
         f"""DELETE FROM {schema}.QUARANTINE WHERE stage = 'decode' AND log_partition = $partition
         AND log_offset IN (SELECT log_offset FROM {_PASSED}) AND log_offset NOT IN
         (SELECT log_offset FROM {schema}.EVENTS WHERE log_partition = $partition
         AND log_offset BETWEEN $first AND $last) RETURNING log_offset""",
         {"partition": partition, "first": offsets[0].as_py(), "last": offsets[-1].as_py()},
-    ).to_arrow_table()
-    cursor.register(_GONE, gone)
+    ).fetchall()
+    gone = pa.array([offset for (offset,) in rows], pa.int64())
+    cursor.register(_GONE, pa.record_batch({"log_offset": gone}))
     names = ", ".join(f'"{name}"' for name in passed.schema.names)
     cursor.execute(
         f"INSERT INTO {schema}.EVENTS ({names}, inserted_at) SELECT {names}, CAST(? AS TIMESTAMP)"
@@ -273,7 +274,7 @@ def _moved(
         [moment],
     )
     # A record that stood there twice was deleted twice and is inserted once.
-    return gone.column(0).combine_chunks().cast(pa.int64()).unique().sort()
+    return gone.unique().sort()
 
 
 def _restated(cursor: duckdb.DuckDBPyConnection, schema: str, refused: pa.RecordBatch) -> int:
@@ -281,13 +282,13 @@ def _restated(cursor: duckdb.DuckDBPyConnection, schema: str, refused: pa.Record
     if not refused.num_rows:
         return 0
     cursor.register(_RESTATED, refused)
-    row: Any = cursor.execute(
+    ((rows,),) = cursor.execute(
         f"""UPDATE {schema}.QUARANTINE AS held SET error_code = due.error_code,
         error_message = due.error_message, decoder_fingerprint = due.decoder_fingerprint
         FROM {_RESTATED} AS due WHERE held.stage = 'decode' AND held.log_partition = due.log_partition
         AND held.log_offset = due.log_offset"""
-    ).fetchone()
-    return int(row[0])
+    ).fetchall()
+    return int(rows)
 
 
 def _marked(rows: Sequence[tuple[Any, ...]]) -> list[Marked]:

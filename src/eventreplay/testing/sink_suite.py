@@ -15,6 +15,7 @@ from eventreplay.interfaces import Sink
 from eventreplay.testing.checks import check, check_equal, expect_error
 from eventreplay.testing.crash import CrashingSink, SimulatedCrash, crash_at
 from eventreplay.testing.examples import DECIMAL_TEXTS, HOSTILE_TEXTS, example_quarantine, example_rows
+from eventreplay.testing.redrive_suite import RedriveSuite
 from eventreplay.testing.tally_suite import TallySuite
 
 _REPLAY = "suite"
@@ -27,7 +28,7 @@ def checkpoint_at(position: int, *, source: str = "journal") -> Checkpoint:
     return Checkpoint(source=source, epoch="e-1", position=position, digest=f"d{position}", fingerprint="f-1")
 
 
-class SinkSuite(TallySuite, ABC):
+class SinkSuite(TallySuite, RedriveSuite, ABC):
     """Atomicity, compare-and-set, resume, exactness. The target is empty when a test begins."""
 
     @abstractmethod

@@ -30,6 +30,18 @@ class TestSnowflakeSink(SinkSuite):
     def test_crash_after_every_step_loses_nothing_and_doubles_nothing(self) -> None:
         super().test_crash_after_every_step_loses_nothing_and_doubles_nothing()
 
+    @pytest.mark.long  # by default what moves is compared, and the command line shows what is quarantined
+    def test_the_quarantine_is_shown_as_the_model_shows_it(self) -> None:
+        super().test_the_quarantine_is_shown_as_the_model_shows_it()
+
+    @pytest.mark.long
+    def test_marks_are_made_once_with_their_reason_and_taken_back(self) -> None:
+        super().test_marks_are_made_once_with_their_reason_and_taken_back()
+
+    @pytest.mark.long
+    def test_a_checkpoint_that_is_another_keeps_everything_as_it_is(self) -> None:
+        super().test_a_checkpoint_that_is_another_keeps_everything_as_it_is()
+
     def open_sink(self) -> SnowflakeSink:
         sink = SnowflakeSink(self.settings, clock=TickingClock())
         self.sinks.append(sink)
