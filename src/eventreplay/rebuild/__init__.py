@@ -5,6 +5,7 @@
 `plan` writes down what will be done; the later steps keep to it, or say what has moved under it.
 """
 
+from eventreplay.rebuild.checking import check
 from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen
 from eventreplay.rebuild.keeping import drop, drop_expired, generations, rollback, unfinished
 from eventreplay.rebuild.parts import (
@@ -16,9 +17,13 @@ from eventreplay.rebuild.parts import (
     PlannedPartition,
 )
 from eventreplay.rebuild.plan import Plan
+from eventreplay.rebuild.planning import plan
+from eventreplay.rebuild.running import RunReceipt, new_receipt, run
+from eventreplay.rebuild.switching import KEEP, Promotion, promote
 from eventreplay.selection import Selection
 
 __all__ = [
+    "KEEP",
     "OTHER_TYPES",
     "Built",
     "Dbt",
@@ -29,11 +34,18 @@ __all__ = [
     "Patience",
     "Plan",
     "PlannedPartition",
+    "Promotion",
+    "RunReceipt",
     "Screen",
     "Selection",
+    "check",
     "drop",
     "drop_expired",
     "generations",
+    "new_receipt",
+    "plan",
+    "promote",
     "rollback",
+    "run",
     "unfinished",
 ]

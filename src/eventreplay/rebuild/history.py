@@ -113,7 +113,8 @@ def _labelled(receipts: Iterable[Receipt], sink_url: str, live: str) -> Iterable
             continue  # a build of a shadow
         yield Past(receipt.kind, facts, live)
         if receipt.kind == "rebuild" and facts.get("action") in {"promote", "rollback"}:
-            live = str(facts.get("before") or live)
+            # One that does not say what was live before it tells us nothing of the runs before it either.
+            live = str(facts.get("before") or "")
 
 
 def same_place(one: str, other: str) -> bool:

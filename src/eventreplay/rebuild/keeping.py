@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from eventreplay.errors import GenerationError
 from eventreplay.generations import Generation, SupportsGenerations
@@ -48,6 +48,17 @@ def unfinished(kept: Sequence[Generation]) -> str | None:
     return None
 
 
+def refuse_unfinished(kept: Sequence[Generation]) -> None:
+    """Go no further while a promotion is half done.
+
+    Raises:
+        GenerationError: one is.
+    """
+    said = unfinished(kept)
+    if said is not None:
+        raise GenerationError("A promotion was broken off, and is to be ended first.", hint=said)
+
+
 def rollback(open_sink: OpenSink, patience: Patience | None = None) -> Generation:
     """Undo the last promotion, finished or not; what was live before it is so again.
 
@@ -65,16 +76,38 @@ def rollback(open_sink: OpenSink, patience: Patience | None = None) -> Generatio
     return (patience or Patience()).of(once)
 
 
-def drop(open_sink: OpenSink, name: str, patience: Patience | None = None) -> Generation:
+def drop(
+    open_sink: OpenSink,
+    name: str,
+    *,
+    now: datetime | None = None,
+    force: bool = False,
+    patience: Patience | None = None,
+) -> Generation:
     """Remove a generation that is neither live nor being promoted; gives what it was.
 
+    Args:
+        open_sink: the warehouse.
+        name: of the generation.
+        now: the moment by which a stated time is over, timezone-aware; None: the clock's.
+        force: also one that was to be kept longer.
+        patience: how a busy warehouse is waited for.
+
     Raises:
-        GenerationError: there is none of this name, or it may not be removed.
+        GenerationError: there is none of this name, it may not be removed, or not yet.
     """
+    moment = now or datetime.now(UTC)
 
     def once() -> Generation:
         with opened(open_sink) as (_, kept):
             gone = found(kept, name)
+            until = gone.keep_until
+            if gone.state == "kept" and until is not None and until > moment and not force:
+                raise GenerationError(
+                    f"{name} is to be kept until {until.isoformat(timespec='seconds')}.",
+                    hint="Nothing goes back to it once it is dropped; `rebuild drop --force` does it anyway.",
+                    name=name,
+                )
             kept.drop(name)
             return gone
 

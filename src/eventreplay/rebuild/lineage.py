@@ -148,6 +148,7 @@ def lineage_of(
             ),
             key=_key(node, keys.get(unique_id, ())),
             columns=list(node.get("columns") or {}),
+            compare=_compare(node),
         )
     return Lineage(
         adapter=str(manifest["metadata"].get("adapter_type") or ""),
@@ -214,8 +215,17 @@ def _keys(manifest: _Json) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def _compare(node: _Json) -> dict[str, Any]:
+    meta = {**(node.get("meta") or {}), **(node["config"].get("meta") or {})}
+    told = meta.get("eventreplay") or {}
+    return dict(told) if isinstance(told, Mapping) else {}
+
+
 def _key(node: _Json, tested: tuple[str, ...]) -> tuple[str, ...]:
-    """What a test says, else a constraint, else what an incremental model replaces by."""
+    """What the project says for us, else a test, else a constraint, else what an incremental replaces by."""
+    told = _compare(node).get("key")
+    if told:
+        return (told,) if isinstance(told, str) else tuple(str(name) for name in told)
     if tested:
         return tested
     if node.get("primary_key"):

@@ -84,6 +84,7 @@ class Model:
         reads: tables that dbt does not make and it reads, as `SCHEMA.TABLE` when live.
         key: columns that name a row; empty if nobody said which.
         columns: columns that are documented, in their order.
+        compare: what the project says of how to compare two of it, under `meta: {eventreplay: ...}`.
     """
 
     fingerprint: str
@@ -95,6 +96,7 @@ class Model:
     reads: tuple[str, ...] = field(converter=_texts)
     key: tuple[str, ...] = field(converter=_texts)
     columns: tuple[str, ...] = field(converter=_texts)
+    compare: Mapping[str, Any] = field(factory=dict)
 
     @property
     def relation(self) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +16,14 @@ from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, opened
 from eventreplay.rebuild.estimating import estimate
 from eventreplay.rebuild.fingerprints import changed_types, codec_types, raw_fingerprint
 from eventreplay.rebuild.history import History
-from eventreplay.rebuild.keeping import unfinished
+from eventreplay.rebuild.keeping import refuse_unfinished
 from eventreplay.rebuild.lineage import Lineage, lineage_of, read_manifest
 from eventreplay.rebuild.parts import Built
 from eventreplay.rebuild.plan import Plan
 from eventreplay.rebuild.ranges import Until, planned_partitions
+from eventreplay.rebuild.schemas import raw_schema_of, shadow_place, shadow_variables
 from eventreplay.selection import Selection
 
-RAW_VARIABLE, SUFFIX_VARIABLE = "EVENTREPLAY_RAW_SCHEMA", "EVENTREPLAY_SCHEMA_SUFFIX"
 _SHOWN_MAX = 5
 
 
@@ -49,7 +48,7 @@ def plan(
     until: Sequence[Until] = (),
     force_raw: bool = False,
     settings: Mapping[str, str] | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: datetime | None = None,
     patience: Patience | None = None,
 ) -> Plan:
     """Plan a rebuild. Nothing is changed; the project is parsed, and at most a few segments are read.
@@ -66,7 +65,7 @@ def plan(
         until: how far to read: a moment, or commits by partition; nothing: all there is, and what comes.
         force_raw: load RAW again although its codec is the same.
         settings: what the command line was told, to be found again.
-        now: the moment of planning.
+        now: the moment of planning, timezone-aware; None: the clock's.
         patience: how a busy warehouse is waited for.
 
     Raises:
@@ -82,9 +81,9 @@ def plan(
     live = (patience or Patience()).of(lambda: _look(open_sink, name, replay_id, log.partitions()))
     raw_schema = raw_schema_of(dbt)
     shadow = shadow_variables(raw_schema, suffix, makes_raw=True)
-    parsed = dbt.run("parse", environment=shadow, place=name)
+    parsed = dbt.run("parse", environment=shadow, place=shadow_place(name))
     lineage = lineage_of(
-        read_manifest(dbt.work / name),
+        read_manifest(dbt.work / shadow_place(name)),
         suffix=suffix,
         raw_schema=raw_schema,
         project=dbt.project,
@@ -108,7 +107,7 @@ def plan(
     schemas = (*((raw_schema,) if reasons else ()), *lineage.schemas())
     return Plan(
         name=name,
-        made=now(),
+        made=now or datetime.now(UTC),
         log_url=log.url,
         partitions=partitions,
         sink_url=sink_url,
@@ -137,21 +136,6 @@ def plan(
     )
 
 
-def raw_schema_of(dbt: Dbt) -> str:
-    """RAW's live name, as the warehouse's environment for dbt has it."""
-    return str(dbt.environment.get(RAW_VARIABLE) or os.environ.get(RAW_VARIABLE) or "RAW")
-
-
-def shadow_variables(raw_schema: str, suffix: str, *, makes_raw: bool) -> dict[str, str]:
-    """By what dbt builds beside the live tables: of the shadow's RAW, or of the live one."""
-    return {RAW_VARIABLE: f"{raw_schema}{suffix}" if makes_raw else raw_schema, SUFFIX_VARIABLE: suffix}
-
-
-def live_variables(raw_schema: str) -> dict[str, str]:
-    """By what dbt builds the live tables, whatever this process's own environment says."""
-    return {RAW_VARIABLE: raw_schema, SUFFIX_VARIABLE: ""}
-
-
 def _look(open_sink: OpenSink, name: str, replay_id: str, partitions: Sequence[str]) -> _Live:
     with opened(open_sink) as (sink, kept):
         live = _free(kept, name)
@@ -160,9 +144,7 @@ def _look(open_sink: OpenSink, name: str, replay_id: str, partitions: Sequence[s
 
 def _free(kept: SupportsGenerations, name: str) -> Generation:
     known = kept.generations()
-    broken = unfinished(known)
-    if broken is not None:
-        raise GenerationError("Nothing is planned over half a promotion.", hint=broken)
+    refuse_unfinished(known)
     taken = next((each for each in known if each.name == name), None)
     if taken is not None:
         raise GenerationError(

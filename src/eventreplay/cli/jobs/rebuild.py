@@ -113,7 +113,7 @@ def drop(place: Place, name: str | None, *, as_json: bool) -> int:
         if name is None:
             gone: Sequence[Generation] = dropped_expired(opened, datetime.now(UTC), PATIENCE)
         else:
-            gone = [dropped(opened, name, PATIENCE)]
+            gone = [dropped(opened, name, patience=PATIENCE)]
         facts.update(names=[each.name for each in gone])
     if as_json:
         print_json(
