@@ -23,8 +23,6 @@ from eventreplay.rebuild.parts import OTHER_TYPES
 
 BUILT = frozenset({"model", "seed", "snapshot"})
 """Kinds of nodes that leave a table or a view."""
-COMPARED_BY = "eventreplay"
-"""Under this name in a model's `meta` stands how `rebuild diff` compares it."""
 _PLACES = frozenset(
     {"access", "alias", "database", "docs", "enabled", "grants", "group", "persist_docs", "quoting"}
     | {"schema", "static_analysis", "tags"}
@@ -87,9 +85,6 @@ def model_fingerprints(
 
 def _fingerprint(node: _Json, macros: _Macros, variables: str) -> str:
     config = {name: value for name, value in node["config"].items() if name not in _PLACES}
-    # How its rows are compared changes none of them.
-    meta = {name: value for name, value in (config.get("meta") or {}).items() if name != COMPARED_BY}
-    config["meta"] = meta
     # How two of it are compared is no part of how it is made.
     config["meta"] = {
         name: value for name, value in (config.get("meta") or {}).items() if name != "eventreplay"
