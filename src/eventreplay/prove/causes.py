@@ -84,7 +84,7 @@ def model_causes(
 ) -> dict[str, tuple[str, ...]]:
     """For each model that begins to differ the dimensions of dbt of which one alone makes it differ.
 
-    These models alone are built again, over the tables that the first run left in its warehouse.
+    They are built again, with all that is above them, in the warehouse that the first run left.
 
     Args:
         project: the dbt project.
@@ -123,7 +123,7 @@ def model_causes(
                 label=f"Looking for the cause, {title}",
                 ascii_only=ascii_only,
                 progress=report,
-                select=[model.name for model in left],
+                select=[f"+{model.name}" for model in left],
                 full_refresh=True,
             )
         made = dbt.model_outputs(warehouse, left, ignored)

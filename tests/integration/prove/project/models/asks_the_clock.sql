@@ -1,0 +1,1 @@
+select event_id, now() as seen_at from {{ ref('events') }}

@@ -1,0 +1,1 @@
+select count(*) as kinds from {{ ref('joined_texts') }}

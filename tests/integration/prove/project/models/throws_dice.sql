@@ -1,0 +1,1 @@
+select event_id, random() as dice from {{ ref('events') }}
