@@ -41,6 +41,7 @@ and, row by row, with what is live, and lets the two change places. Readers and 
 | `name` | of the generation; empty: after the run's date, such as `g260131120000` |
 | `schemas` | what payloads are decoded with from now on; empty: the variable `eventreplay_schemas` |
 | `project` | folder of the dbt project as it is to be; empty: the variable `eventreplay_dbt_project` |
+| `raw` | load RAW again although the codec is the same; if not, a change of models leaves it as it is |
 | `workers` | processes that decode |
 | `approve` | ask a person before the rebuild begins, and again before it is switched over |
 | `accept_unexplained` | go on although rows differ that no changed code explains |
@@ -92,6 +93,7 @@ def approval(task_id: str, subject: str, body: str) -> ApprovalIfWantedOperator:
         "name": text("", "Of the generation; empty: after the run's date.", "^([a-z][a-z0-9]{0,15})?$"),
         "schemas": text("", "Set of schemas; empty: the variable's.", "^[A-Za-z0-9_.-]{0,200}$"),
         "project": text("", "Folder of the dbt project; empty: the variable's.", "^[^{}]{0,1000}$"),
+        "raw": switch("Load RAW again although the codec is the same.", default=True),
         "workers": count(1, "Processes that decode.", most=64),
         "approve": switch("Ask a person before building and before switching over.", default=False),
         "accept_unexplained": switch("Go on although rows differ that nothing explains.", default=False),
@@ -118,6 +120,7 @@ def full_rebuild() -> None:
     plan = RebuildPlanOperator(
         task_id="plan",
         generation=NAME,
+        raw=parameter("raw"),
         doc_md="What will be made again, and why; events, bytes, models, dashboards, time. Changes nothing.",
         **code,
     )

@@ -37,8 +37,10 @@ def rows(login: Mapping[str, Any], statement: str) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def copied(login: Mapping[str, Any], schema: str = "MART") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in memory with every table of a Snowflake schema, types and values as the connector has them.
+def copied(login: Mapping[str, Any], *schemas: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory with every table of Snowflake schemas, types and values as the connector has them.
+
+    Without any schema it is MART.
 
     Decimals arrive as decimals of the declared precision: a value that does not fit is an error, not rounded.
     """
@@ -48,18 +50,23 @@ def copied(login: Mapping[str, Any], schema: str = "MART") -> Iterator[duckdb.Du
         connection.cursor() as cursor,
     ):
         found.execute("SET TimeZone = 'UTC'")
-        found.execute(f'CREATE SCHEMA "{schema}"')
-        cursor.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY 1", (schema,)
-        )
-        names: list[Any] = cursor.fetchall()
-        for (name,) in names:
-            cursor.execute(f'SELECT * FROM "{schema}"."{name}"')  # noqa: S608 - names of the catalogue
-            arrived = _table(cursor)
-            found.register("arrived", arrived)
-            found.execute(f'CREATE TABLE "{schema}"."{name.lower()}" AS SELECT * FROM arrived')  # noqa: S608
-            found.unregister("arrived")
+        for schema in schemas or ("MART",):
+            _copy(found, cursor, schema)
         yield found
+
+
+def _copy(found: duckdb.DuckDBPyConnection, cursor: Any, schema: str) -> None:
+    found.execute(f'CREATE SCHEMA "{schema}"')
+    cursor.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY 1", (schema,)
+    )
+    names: list[Any] = cursor.fetchall()
+    for (name,) in names:
+        cursor.execute(f'SELECT * FROM "{schema}"."{name}"')  # noqa: S608 - names of the catalogue
+        arrived = _table(cursor)
+        found.register("arrived", arrived)
+        found.execute(f'CREATE TABLE "{schema}"."{name.lower()}" AS SELECT * FROM arrived')  # noqa: S608
+        found.unregister("arrived")
 
 
 def _table(cursor: Any) -> pa.Table:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import duckdb
 from psycopg2 import sql
 
 from eventreplay.demo.ledger import Difference, compare, write_ledger
+from eventreplay.generations import Generation
 from eventreplay.log import Log
 from eventreplay.log.s3.settings import S3Settings
 from eventreplay.secret import Secret
+from eventreplay.sinks.duckdb import DuckDBSink
+from eventreplay.sinks.snowflake import SnowflakeSink
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 from eventreplay.sinks.snowflake.setup import init
 from eventreplay.sources.rabbitmq import RabbitSettings
@@ -35,6 +39,10 @@ KEYS = {
     "RAW_EVENTS_FRESHNESS_ERROR_HOURS": "168",
 }
 """A generated history has as many events a day as the dice say: no volume of it is an anomaly."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Scene(ABC):
@@ -72,6 +80,16 @@ class Scene(ABC):
     @abstractmethod
     def count(self, table: str) -> int:
         """Rows of a table of the warehouse, such as RAW.EVENTS."""
+
+    @abstractmethod
+    def open_sink(self) -> DuckDBSink | SnowflakeSink:
+        """The warehouse as the library has it, to be closed."""
+
+    def generations(self) -> Sequence[Generation]:
+        """Those of the warehouse, the live one first."""
+        with self.open_sink() as sink:
+            found: Sequence[Generation] = sink.generations()
+        return found
 
     def differences(self) -> list[Difference]:
         """Where the marts are not as the ledger says; empty: they are equal."""
@@ -159,6 +177,9 @@ class RealScene(Scene):
         given: Mapping[str, Any] = {name: login[name] for name in names if name in login}
         return SnowflakeSettings(**given, password=Secret(login["password"]))
 
+    def open_sink(self) -> SnowflakeSink:
+        return SnowflakeSink(self.warehouse_settings(), clock=_now)
+
     def warehouse(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return marts.copied(self.login())
 
@@ -191,6 +212,9 @@ class EmbeddedScene(Scene):
 
     def log(self) -> Log:
         return Log.open(self.work / "log")
+
+    def open_sink(self) -> DuckDBSink:
+        return DuckDBSink(self.file, clock=_now)
 
     def warehouse(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return marts.opened(self.file)

@@ -1,7 +1,7 @@
 """Every DAG of dags/, over REST, against real ends: all green, and the marts are what the ledger says.
 
 By default the stand-in sees the way from the ends to the marts, and DuckDB that and the checks; a rebuild,
-which is dbt twice, and the checks on the stand-in are long.
+which is dbt three times, and the checks on the stand-in are long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.airflow.conftest import EVENTS
 from tests.integration.airflow.platform import Platform, Scene
-from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD, QUALITY, REBUILD, Story
+from tools.airflow_platform.story import BACKFILL, DAG_IDS, DBT, LIVE, LOAD, QUALITY, REBUILD, ROLLBACK, Story
 
 LAPTOP_EVENTS = 1_000
 pytestmark = pytest.mark.timeout(1_200)
@@ -72,11 +72,13 @@ def test_loads_say_what_they_loaded_and_it_adds_up(told: Story) -> None:
 
 
 @pytest.mark.long
-def test_checks_and_a_rebuild_on_the_stand_in_change_nothing_that_readers_see(told: Story) -> None:
+def test_checks_and_a_rebuild_and_back_on_the_stand_in_change_nothing_that_readers_see(told: Story) -> None:
     told.check()
     told.rebuild()
+    see_exact(told.scene, deliveries=2 * EVENTS)
+    told.roll_back()
     see_green(told)
-    assert told.by("REST")[-2:] == [QUALITY, REBUILD]
+    assert told.by("REST")[-3:] == [QUALITY, REBUILD, ROLLBACK]
     see_exact(told.scene, deliveries=2 * EVENTS)
 
 
@@ -101,8 +103,39 @@ def test_on_a_laptop_the_same_dags_run_without_any_server(laptop: Story) -> None
 
 
 @pytest.mark.long
-def test_a_rebuild_on_a_laptop_changes_nothing_that_readers_see(laptop: Story) -> None:
-    laptop.rebuild()
+def test_a_rebuild_on_a_laptop_asks_a_person_and_changes_nothing_that_readers_see(laptop: Story) -> None:
+    airflow = laptop.airflow
+    run = airflow.trigger(REBUILD, {"approve": True, "name": "asked"})
+    for task_id in ("approve_plan", "approve_promotion"):
+        airflow.wait_task(run, task_id, ("awaiting_input",), timeout_s=600)
+        airflow.answer(run, task_id, "Approve")
+    done = airflow.wait(run, 900)
+    assert {task.state for task in done.tasks} == {"success"}
+    plan = airflow.xcom(run, "plan")
+    assert plan["plan"]["sha256"] == plan["sha256"]
+    assert (airflow.xcom(run, "diff")["ok"], airflow.xcom(run, "verify")["ok"]) == (True, True)
+    assert [each.name for each in laptop.scene.generations()] == ["asked", "first"]
+    see_exact(laptop.scene, deliveries=2 * LAPTOP_EVENTS)
+
+
+@pytest.mark.long
+def test_a_rebuild_on_a_laptop_that_a_person_rejects_changes_nothing_and_is_no_failure(laptop: Story) -> None:
+    airflow = laptop.airflow
+    before = [(each.name, each.state) for each in laptop.scene.generations()]
+    run = airflow.trigger(REBUILD, {"approve": True, "name": "rejected"})
+    airflow.wait_task(run, "approve_plan", ("awaiting_input",), timeout_s=600)
+    airflow.answer(run, "approve_plan", "Reject")
+    assert airflow.wait(run).state == "success"
+    assert {task.task_id for task in airflow.state(run).tasks if task.state == "success"} == {
+        "plan", "approve_plan",
+    }  # fmt: skip
+    assert [(each.name, each.state) for each in laptop.scene.generations()] == before
+
+
+@pytest.mark.long
+def test_a_rollback_on_a_laptop_brings_back_what_was_live(laptop: Story) -> None:
+    laptop.roll_back()
     see_green(laptop)
-    assert laptop.by("REST")[-1] == REBUILD
+    assert laptop.by("REST")[-1] == ROLLBACK
+    assert laptop.scene.generations()[0].name == "first"
     see_exact(laptop.scene, deliveries=2 * LAPTOP_EVENTS)

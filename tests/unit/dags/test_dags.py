@@ -127,6 +127,7 @@ WRONG: dict[str, dict[str, list[object]]] = {
         "name": ["G1", "_g1", "1g", "a; drop", "g" * 17, None],
         "schemas": ["a b", "{{ x }}", None],
         "project": ["{{ x }}", None],
+        "raw": [0],
         "workers": [0],
         "approve": ["yes"],
         "accept_unexplained": ["no"],

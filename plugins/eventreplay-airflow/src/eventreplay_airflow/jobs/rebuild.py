@@ -12,7 +12,7 @@ from attrs import frozen
 from eventreplay.assembly import codec_of
 from eventreplay.config import load_settings
 from eventreplay.errors import PlanError
-from eventreplay.rebuild import Dbt, Patience, Plan, Selection, plan, run
+from eventreplay.rebuild import Dbt, Patience, Plan, Selection, new_receipt, plan, run
 from eventreplay.transform import project_folder
 from eventreplay_airflow.failures import StoppedError
 from eventreplay_airflow.jobs.dbt import environment_of
@@ -176,11 +176,13 @@ class PlanWork(CodeWork[PlanRequest]):
 class RunWork(StepWork[RunRequest]):
     """One run of a plan; see `Work`."""
 
-    _facts: Mapping[str, Any] | None = None
+    def __init__(self, request: RunRequest, *given: Any) -> None:
+        super().__init__(request, *given)
+        self._receipt = new_receipt(self._plan)
 
     def run(self) -> None:
         """Load and build beside the live tables, up to the log's head."""
-        done = run(
+        run(
             self._plan,
             self.log,
             self._open_sink,
@@ -190,24 +192,25 @@ class RunWork(StepWork[RunRequest]):
             batch_rows_max=self._settings.batch_rows_max,
             screen=self,
             patience=self._patience,
+            receipt=self._receipt,
         )
-        self._facts = done.to_json()
 
     def outcome(self) -> Outcome:
-        """What was built."""
-        name, facts = self._plan.name, self._facts
-        if facts is None:
-            return Outcome(facts={}, said=f"{name} is not ready.", changed=False)
+        """What was built so far."""
+        plan, done = self._plan, self._receipt
         return Outcome(
-            facts=facts,
-            said=f"{name} is ready.",
-            changed=True,
+            facts=done.to_json(),
+            said=(
+                f"{plan.name} is {done.state}: {done.read:,} rows read, {done.loaded:,} loaded, "
+                f"{done.builds} builds of dbt."
+            ),
+            changed=done.commits > 0 or done.builds > 0,
             inputs=tuple(
-                partition_place(self.log.url, each.partition, each.events) for each in self._plan.partitions
+                partition_place(self.log.url, each.partition, each.events) for each in plan.partitions
             ),
             outputs=tuple(
-                table_place(self._request.sink, f"{model.schema}{self._plan.suffix}.{model.identifier}")
-                for model in self._plan.models.values()
+                table_place(self._request.sink, f"{model.schema}{plan.suffix}.{model.identifier}")
+                for model in plan.models.values()
             ),
         )
 
