@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from eventreplay.demo.report import page, write_report
-from eventreplay.demo.report.wording import (
+from eventreplay.pages.wording import (
     aligned,
     amount,
     enum_name,

@@ -6,20 +6,16 @@ The same facts over the same tables give the same page, byte for byte.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from eventreplay.demo.report import queries
 from eventreplay.demo.report.customers import customers
 from eventreplay.demo.report.evidence import evidence
 from eventreplay.demo.report.factory import factory
 from eventreplay.demo.report.sales import sales
+from eventreplay.pages import rendered
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,23 +37,9 @@ def write_report(path: Path, facts: Mapping[str, Any], warehouse: duckdb.DuckDBP
 def page(facts: Mapping[str, Any], warehouse: duckdb.DuckDBPyConnection) -> str:
     """The page's text; see `write_report`."""
     stages = {row["stage"]: row["records"] for row in queries.rows(warehouse, queries.QUARANTINED_BY_STAGE)}
-    script = _asset("page.js")
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "eventreplay.demo.report",
+        "page.html.j2",
         company={**sales(warehouse), "customers": customers(warehouse), **factory(warehouse)},
         run=evidence(facts, stages),
-        style=_asset("page.css"),
-        script=script,
-        # Only this script may run, whatever a name in the data looks like.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _asset(name: str) -> str:
-    return (files("eventreplay.demo.report") / name).read_text("utf-8")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventreplay.demo.report import charts, queries
+from eventreplay.demo.report import queries
 from eventreplay.demo.report.queries import Row, rows
 from eventreplay.demo.report.series import Series
-from eventreplay.demo.report.wording import money, percent, quotient, safe, whole
+from eventreplay.pages import charts
+from eventreplay.pages.wording import money, percent, quotient, safe, whole
 
 if TYPE_CHECKING:
     import duckdb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventreplay.demo.report.wording import NOT_THERE, percent, quotient, safe, size, whole
+from eventreplay.pages.wording import NOT_THERE, percent, quotient, safe, size, whole
 
 View = dict[str, Any]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventreplay.demo.report import charts, queries
+from eventreplay.demo.report import queries
 from eventreplay.demo.report.queries import Row, rows
 from eventreplay.demo.report.series import Series, by_total, counted, crossed, title
-from eventreplay.demo.report.wording import (
+from eventreplay.pages import charts
+from eventreplay.pages.wording import (
     NOT_THERE,
     day,
     enum_name,

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from eventreplay.demo.report import charts, queries
+from eventreplay.demo.report import queries
 from eventreplay.demo.report.queries import Row, rows
 from eventreplay.demo.report.series import Series, by_total, counted, crossed, title
-from eventreplay.demo.report.wording import (
+from eventreplay.pages import charts
+from eventreplay.pages.wording import (
     aligned,
     day,
     enum_name,

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from eventreplay.demo.report.wording import day, safe, short_names, whole
+from eventreplay.pages.wording import day, safe, short_names, whole
 
 SERIES_CHARACTERS_MAX = 16
 """Longest name of a series that fits a legend."""

@@ -1,4 +1,4 @@
-"""The report's charts: Vega-Lite descriptions, drawn to SVG here, so that the page needs no chart code.
+"""Charts of pages: Vega-Lite descriptions, drawn to SVG here, so that the page needs no chart code.
 
 Each chart is drawn twice, for a wide and for a narrow page; a style sheet shows one. Colours are CSS
 variables, so that one drawing serves light and dark. Floats appear in here only, as pixels; what a reader
