@@ -7,6 +7,7 @@
 
 from eventreplay.rebuild.checking import check
 from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen
+from eventreplay.rebuild.fingerprints import codec_types
 from eventreplay.rebuild.keeping import drop, drop_expired, generations, rollback, unfinished
 from eventreplay.rebuild.parts import (
     OTHER_TYPES,
@@ -20,6 +21,7 @@ from eventreplay.rebuild.plan import Plan
 from eventreplay.rebuild.planning import plan
 from eventreplay.rebuild.running import RunReceipt, new_receipt, run
 from eventreplay.rebuild.switching import KEEP, Promotion, promote
+from eventreplay.rebuild.telling import built_fingerprints, dbt_facts
 from eventreplay.selection import Selection
 
 __all__ = [
@@ -38,7 +40,10 @@ __all__ = [
     "RunReceipt",
     "Screen",
     "Selection",
+    "built_fingerprints",
     "check",
+    "codec_types",
+    "dbt_facts",
     "drop",
     "drop_expired",
     "generations",

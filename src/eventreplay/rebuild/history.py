@@ -107,14 +107,15 @@ def _labelled(receipts: Iterable[Receipt], sink_url: str, live: str) -> Iterable
     """Runs over a warehouse with the name of what was live at their time, going back from now."""
     for receipt in receipts:
         facts = receipt.facts
-        if not same_place(str(facts.get("sink") or ""), sink_url) or "error" in facts:
+        if not same_place(str(facts.get("sink") or ""), sink_url):
             continue
         if facts.get("suffix"):
             continue  # a build of a shadow
         yield Past(receipt.kind, facts, live)
         if receipt.kind == "rebuild" and facts.get("action") in {"promote", "rollback"}:
             # One that does not say what was live before it tells us nothing of the runs before it either.
-            live = str(facts.get("before") or "")
+            # The same of one that an error ended.
+            live = "" if "error" in facts else str(facts.get("before") or "")
 
 
 def same_place(one: str, other: str) -> bool:

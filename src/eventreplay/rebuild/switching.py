@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +73,7 @@ def promote(
     now: datetime | None = None,
     screen: Screen | None = None,
     patience: Patience | None = None,
+    told: Callable[[Promotion], None] | None = None,
 ) -> Promotion:
     """Make a generation live that is ready; begun again after any end, it finishes what was begun.
 
@@ -91,6 +92,7 @@ def promote(
         now: the moment from which `keep` counts, timezone-aware; None: the clock's.
         screen: shown progress.
         patience: how a busy warehouse is waited for.
+        told: given what was done as soon as it is live, so that it is known if dbt fails afterwards.
 
     Raises:
         GenerationError: it is not ready, or partial; nothing was changed.
@@ -119,6 +121,8 @@ def promote(
         done.before = work.switch(generation, load, done.keep_until)
         done.read = 0 if load is None else load.receipt.read
     done.behind = work.is_behind(generation)
+    if told is not None:
+        told(done)
     if build and done.behind:
         done.build_seconds = work.build().seconds
         done.built, done.behind = True, False

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from eventreplay.cli.commands import rebuild_steps
 from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, PluginOptions, SinkUrl, examples
 
 app = typer.Typer(
@@ -13,6 +14,8 @@ app = typer.Typer(
     "log, see what would change, switch over in one step, and go back in one step.",
     no_args_is_help=True,
 )
+
+rebuild_steps.register(app)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the generation; see `rebuild ls`.")]
 
@@ -88,6 +91,7 @@ def drop(
     expired: Annotated[
         bool, typer.Option("--expired", help="All that are kept and whose time is over, instead of one.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one that was to be kept longer.")] = False,
     log: LogUrl = None,
     sink: SinkUrl = None,
     option: PluginOptions = None,
@@ -100,4 +104,4 @@ def drop(
     if (name is None) != expired:
         raise typer.BadParameter("give the name of a generation, or --expired.")
     place = job.Place(log=log, sink=sink, options=tuple(option or ()), config=config)
-    return job.drop(place, name, as_json=as_json)
+    return job.drop(place, name, force=force, as_json=as_json)

@@ -92,8 +92,10 @@ def rollback(place: Place, *, as_json: bool) -> int:
     """Undo the last promotion."""
     settings = place.settings()
     with receipted(place, settings, "rollback") as (facts, proof):
-        live = rolled_back(partial(place.open_sink, settings), PATIENCE)
-        facts.update(name=live.name, schemas=list(live.schemas))
+        opened = partial(place.open_sink, settings)
+        before = generations(opened, PATIENCE)[0].name
+        live = rolled_back(opened, PATIENCE)
+        facts.update(name=live.name, before=before, schemas=list(live.schemas))
     if as_json:
         print_json({"sink": settings.sink_url, "live": facts_of(live), "receipt": proof.number})
         return 0
@@ -105,7 +107,7 @@ def rollback(place: Place, *, as_json: bool) -> int:
     return 0
 
 
-def drop(place: Place, name: str | None, *, as_json: bool) -> int:
+def drop(place: Place, name: str | None, *, force: bool, as_json: bool) -> int:
     """Remove one generation, or (None) all whose time is over."""
     settings = place.settings()
     opened = partial(place.open_sink, settings)
@@ -113,7 +115,7 @@ def drop(place: Place, name: str | None, *, as_json: bool) -> int:
         if name is None:
             gone: Sequence[Generation] = dropped_expired(opened, datetime.now(UTC), PATIENCE)
         else:
-            gone = [dropped(opened, name, patience=PATIENCE)]
+            gone = [dropped(opened, name, force=force, patience=PATIENCE)]
         facts.update(names=[each.name for each in gone])
     if as_json:
         print_json(
