@@ -206,8 +206,8 @@ def _say(plan: Plan, path: Path) -> None:
         print_table(
             f"RAW is loaded again: {'; '.join(plan.raw_reasons)}", columns, rows, right=(1, 2, 3, 4, 5)
         )
-        rows, bound = plan.events + plan.rejects, "at most " if plan.is_partial else ""
-        print_line(f"{rows:,} rows and {size_text(plan.bytes)} to read, {bound}as many to load.")
+        total, bound = plan.events + plan.rejects, "at most " if plan.is_partial else ""
+        print_line(f"{total:,} rows and {size_text(plan.bytes)} to read, {bound}as many to load.")
     else:
         print_line("RAW stays: the codec is the same. Only the models are made anew.")
     for label, text in _summary(plan):
