@@ -1,7 +1,8 @@
 {#- What a run has to recompute.
 
     A load is what one run finds new in RAW.EVENTS. Its number, `load_id`, is how many rows RAW held then: it
-    grows with every load, needs no clock, and a full refresh over the same RAW gives the same last number.
+    grows with every load, needs no clock, and a full refresh over the same RAW gives the same last number. Rows that
+    a repair has replaced are new as well; from then on the number is so much greater, and still grows.
     STAGING rows carry the load that last changed them. A model notes in STAGING.LOAD_WATERMARKS up to which
     load it is complete; the next run takes what came later, however old the events in it are. The note is made
     before the data is looked at and takes effect after the data is written. So if a run dies between the two, or

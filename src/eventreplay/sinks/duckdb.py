@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -25,16 +26,21 @@ from eventreplay.errors import (
     SinkUnavailableError,
 )
 from eventreplay.event import Checkpoint
+from eventreplay.generations import suffix_of
 from eventreplay.secret import Secret
 from eventreplay.sinks import duckdb_repair, duckdb_tally
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_comparison import ComparesTables
+from eventreplay.sinks.duckdb_generations import HoldsGenerations
+from eventreplay.sinks.duckdb_models import ComparesModels
+from eventreplay.sinks.duckdb_places import hidden
 from eventreplay.sinks.duckdb_redrive import RedrivesDuckDB
 from eventreplay.sinks.duckdb_rows import as_stored
 from eventreplay.sinks.duckdb_tables import (
     EVENTS_COLUMNS,
     QUARANTINE_COLUMNS,
     RAW,
+    TABLES,
     connect,
     create_tables,
     driver_errors,
@@ -49,7 +55,7 @@ _VIEW = "eventreplay_rows"
 _CHECKPOINT = "source, epoch, position, digest, fingerprint"
 
 
-class DuckDBSink(RedrivesDuckDB, ComparesTables):
+class DuckDBSink(HoldsGenerations, ComparesModels, RedrivesDuckDB, ComparesTables):
     """A `Sink` over a DuckDB file; one thread at a time, one process at a time.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
@@ -63,8 +69,9 @@ class DuckDBSink(RedrivesDuckDB, ComparesTables):
         memory_mb_max: DuckDB's own memory limit, for the whole database instance in this process.
         threads: DuckDB's worker threads; one is enough to insert, queries gain from more.
         wal_mb_max: size of the write-ahead log at which a commit also rewrites the file's table data.
-        raw_schema: schema of the tables EVENTS, QUARANTINE and CHECKPOINTS; another one than RAW holds a
-            second generation beside it.
+        raw_schema: schema of the tables EVENTS, QUARANTINE and CHECKPOINTS.
+        generation: name of one that is being built beside the live one, to be loaded instead of it; see
+            `shadow`.
 
     Raises:
         SinkUnavailableError: another process has the file open.
@@ -81,13 +88,30 @@ class DuckDBSink(RedrivesDuckDB, ComparesTables):
         threads: int | None = None,
         wal_mb_max: int = 256,
         raw_schema: str = RAW,
+        generation: str = "",
     ) -> None:
         bounds = {"memory_mb_max": memory_mb_max, "threads": 1 if threads is None else threads}
         for name, value in {**bounds, "wal_mb_max": wal_mb_max}.items():
             if value < 1:
                 raise ConfigError(f"{name} is {value}.", hint=f"{name} is at least 1.", setting=name)
         self._clock = clock
-        self._schema = schema_name(raw_schema)
+        suffix = suffix_of(generation) if generation else ""
+        self._schema = schema_name(raw_schema) + suffix
+        # Of another generation, the schema has views of tables that are called otherwise in the live one.
+        self._tables = {
+            table: f"{raw_schema}.{hidden(table, suffix)}" if suffix else f"{raw_schema}.{table}"
+            for table in TABLES
+        }
+        self._generation = generation
+        self._again = partial(
+            DuckDBSink,
+            path,
+            clock=clock,
+            memory_mb_max=memory_mb_max,
+            threads=threads,
+            wal_mb_max=wal_mb_max,
+            raw_schema=raw_schema,
+        )
         self._replay_id: str | None = None
         self._moment: datetime | None = None
         self._connection: duckdb.DuckDBPyConnection | None = connect(path)
@@ -97,7 +121,8 @@ class DuckDBSink(RedrivesDuckDB, ComparesTables):
                 self._open().execute(f"SET checkpoint_threshold = '{wal_mb_max}MiB'")
                 if threads is not None:
                     self._open().execute(f"SET threads = {threads}")
-            create_tables(self._open(), self._schema)
+            if not generation:
+                create_tables(self._open(), self._schema)
         except BaseException:
             # Ctrl-C too: nobody else has the connection, and it holds the file.
             self.close()
@@ -308,7 +333,7 @@ class DuckDBSink(RedrivesDuckDB, ComparesTables):
             self._open().register(_VIEW, data)
             try:
                 self._open().execute(
-                    f'INSERT INTO {self._schema}.{table} ({names}, "{moment_column}")'
+                    f'INSERT INTO {self._tables[table]} ({names}, "{moment_column}")'
                     f" SELECT {names}, ?::TIMESTAMP FROM {_VIEW}",
                     [moment],
                 )
@@ -340,10 +365,10 @@ class DuckDBSink(RedrivesDuckDB, ComparesTables):
         ]
         if is_new:
             columns = f"{_CHECKPOINT}, updated_at, replay_id"
-            statement = f"INSERT INTO {self._schema}.CHECKPOINTS ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            statement = f"INSERT INTO {self._tables['CHECKPOINTS']} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         else:
             assignments = ", ".join(f"{name} = ?" for name in (*_CHECKPOINT.split(", "), "updated_at"))
-            statement = f"UPDATE {self._schema}.CHECKPOINTS SET {assignments} WHERE replay_id = ?"
+            statement = f"UPDATE {self._tables['CHECKPOINTS']} SET {assignments} WHERE replay_id = ?"
         self._open().execute(statement, values)
 
 

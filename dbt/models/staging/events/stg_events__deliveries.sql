@@ -3,7 +3,8 @@
 
 {#- Which rows are new is found by counting, not by a high-water mark: rows of a commit share partition and
     `inserted_at`, and a group that RAW counts otherwise than this table is looked into row by row. So a
-    partition loaded late, a row redriven at its old offset and a clock that stepped back are all seen.
+    partition loaded late, a row redriven at its old offset and a clock that stepped back are all seen. So is a row
+    that was repaired: it has another `inserted_at` than the one that is known at its offset, and takes its place.
     Only groups from `since` on are counted, where the totals say that nothing has changed before it. -#}
 {% set since = settled_before() if is_incremental() else none %}
 with raw_events as (
@@ -16,7 +17,7 @@ with raw_events as (
 
 {% if is_incremental() %}
 recent as (
-    select log_partition, log_offset, inserted_at
+    select log_partition, log_offset, inserted_at, event_id
     from {{ this }}
     {%- if since %}
     where inserted_at >= cast('{{ since }}' as timestamp)
@@ -53,7 +54,7 @@ candidates as (
 ),
 
 known_candidates as (
-    select known.log_partition, known.log_offset
+    select known.log_partition, known.log_offset, known.inserted_at
     from recent as known
     inner join changed_groups
         on known.log_partition = changed_groups.log_partition
@@ -66,7 +67,15 @@ fresh as (
     left join known_candidates
         on candidates.log_partition = known_candidates.log_partition
         and candidates.log_offset = known_candidates.log_offset
+        and candidates.inserted_at = known_candidates.inserted_at
     where known_candidates.log_offset is null
+),
+
+{#- What is known at the places of fresh rows: a repair has replaced it. Its events are judged anew, too. #}
+replaced as (
+    select distinct known.log_partition, known.log_offset, known.event_id
+    from recent as known
+    inner join fresh on known.log_partition = fresh.log_partition and known.log_offset = fresh.log_offset
 ),
 
 affected as (
@@ -76,14 +85,19 @@ affected as (
     from fresh
     union all
     select
-        log_partition, log_offset, event_id, payload_type, payload_sha256, inserted_at,
-        disposition as known_disposition
-    from {{ this }}
-    where event_id in (select event_id from fresh)
+        known.log_partition, known.log_offset, known.event_id, known.payload_type, known.payload_sha256,
+        known.inserted_at, known.disposition as known_disposition
+    from {{ this }} as known
+    left join replaced on known.log_partition = replaced.log_partition and known.log_offset = replaced.log_offset
+    where
+        replaced.log_offset is null
+        and known.event_id in (select event_id from fresh union select event_id from replaced)
 ),
 
 this_load as (
-    select (select count(*) from {{ this }}) + (select count(*) from fresh) as load_id
+    select greatest(
+        (select count(*) from {{ this }}), (select coalesce(max(load_id), 0) from {{ this }})
+    ) + (select count(*) from fresh) as load_id
 ),
 {% else %}
 affected as (
