@@ -27,7 +27,7 @@ from eventreplay.replay import LoadedRange, ReplayReceipt
 from eventreplay.secret import MASK, Secret
 from eventreplay.verify import Verification
 
-KINDS = ("capture", "replay", "verify", "dbt", "live", "rebuild", "prove")
+KINDS = ("capture", "replay", "verify", "dbt", "live", "rebuild", "prove", "redrive")
 FACTS_BYTES_MAX = 1024 * 1024
 """Facts of one receipt: counts, ranges and hashes, never data."""
 NAMED_MAX = 20

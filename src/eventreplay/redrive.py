@@ -30,15 +30,14 @@ from eventreplay.explaining import (
     placed,
 )
 from eventreplay.explanation import Explanation
-from eventreplay.hashing import hash_sum
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.judging import Judged, joined
 from eventreplay.log import Commit, Log
 from eventreplay.quarantine import Marked, Selection, SupportsRedrive, checked_reason
+from eventreplay.redriven import RedriveReceipt
 
 __all__ = [
     "Explanation",
-    "MovedRange",
     "RedriveReceipt",
     "Selection",
     "dismiss",
@@ -52,81 +51,8 @@ Progress = Callable[[int, int | None], None]
 TRANSACTION_ROWS_MAX = 65_536
 TRANSACTION_BYTES_MAX = 64 * 1024 * 1024
 """Arrow bytes that one transaction takes, besides those of the last segment's part."""
-RANGES_MAX = 1_000
-"""Ranges that a receipt names; further ones are added to the last of their partition."""
 MOVES_MAX = 8
 """How often a load may move a checkpoint while its codec is being adopted."""
-
-
-@define(kw_only=True)
-class MovedRange:
-    """What one transaction moved: so many records from `first_offset` to `last_offset`, not all between."""
-
-    partition: str
-    first_offset: int
-    last_offset: int
-    rows: int
-    event_hash_sum: int
-
-
-@define(kw_only=True)
-class RedriveReceipt:
-    """What one redrive did.
-
-    Attributes:
-        replay_id: whose checkpoints.
-        fingerprint: of today's codec.
-        loaded_by: by partition, the codec that its checkpoint named when this began.
-        adopted: partitions whose checkpoint names today's codec now.
-        examined: records of stage decode that were selected.
-        moved: those that are in EVENTS now.
-        failing: those that today's codec refuses.
-        dismissed: those that were put aside, and stay.
-        elsewhere: those that pass, and that somebody else moved meanwhile, or that are in EVENTS besides.
-        altered: those that are not what the log holds; nothing was done to them.
-        unknown: those that have no place in this log.
-        restated: those that stay and say now why today's codec refuses them.
-        transactions: of the sink.
-        codes: by the error code they had, how many moved.
-        fingerprints: by the codec that had refused them, how many moved.
-        ranges: what moved, by transaction.
-    """
-
-    replay_id: str
-    fingerprint: str
-    loaded_by: dict[str, str] = field(factory=dict)
-    adopted: list[str] = field(factory=list)
-    examined: int = 0
-    moved: int = 0
-    failing: int = 0
-    dismissed: int = 0
-    elsewhere: int = 0
-    altered: int = 0
-    unknown: int = 0
-    restated: int = 0
-    transactions: int = 0
-    codes: Counter[str] = field(factory=Counter)
-    fingerprints: Counter[str] = field(factory=Counter)
-    ranges: list[MovedRange] = field(factory=list)
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether every examined record is what this log holds at its place."""
-        return self.altered + self.unknown == 0
-
-    @property
-    def mixed(self) -> list[str]:
-        """Partitions whose checkpoint names another codec than the one that made what was moved."""
-        return sorted(
-            name
-            for name, loaded_by in self.loaded_by.items()
-            if loaded_by != self.fingerprint and name not in self.adopted
-        )
-
-    def begin_again(self) -> None:
-        """Forget what an attempt before this one saw; what it moved stays."""
-        self.loaded_by.clear()
-        self.examined = self.failing = self.dismissed = self.elsewhere = self.altered = self.unknown = 0
 
 
 def redrive(
@@ -342,40 +268,10 @@ class _Held:
         receipt.transactions += 1
         receipt.restated += made.restated
         receipt.moved += len(made.moved)
-        receipt.elsewhere += passed.num_rows - len(made.moved)
+        receipt.elsewhere += sum(table.num_rows for table in self.passing) - len(made.moved)
         if len(made.moved):
-            self._note(passed, made.moved)
+            receipt.note(passed, self.passing, made.moved)
         self.passed, self.refused, self.passing, self.rows, self.bytes = [], [], [], 0, 0
-
-    def _note(self, passed: pa.RecordBatch, moved: pa.Array) -> None:
-        rows = passed.filter(pc.is_in(passed.column("log_offset"), moved))
-        before = pa.concat_tables(self.passing)
-        before = before.filter(pc.is_in(before.column("log_offset"), moved))
-        # A record may stand in the quarantine twice; it is counted once, by what its first row said.
-        first = before.group_by("log_offset", use_threads=False).aggregate(
-            [("error_code", "first"), ("decoder_fingerprint", "first")]
-        )
-        for counts, name in (
-            (self.receipt.codes, "error_code_first"),
-            (self.receipt.fingerprints, "decoder_fingerprint_first"),
-        ):
-            for each in pc.value_counts(first.column(name)).to_pylist():
-                counts[each["values"]] += each["counts"]
-        made = MovedRange(
-            partition=rows.column("log_partition")[0].as_py(),
-            first_offset=moved[0].as_py(),
-            last_offset=moved[-1].as_py(),
-            rows=rows.num_rows,
-            event_hash_sum=hash_sum(rows.column("event_hash")),
-        )
-        ranges = self.receipt.ranges
-        last = ranges[-1] if ranges else None
-        if last is not None and len(ranges) >= RANGES_MAX and last.partition == made.partition:
-            last.last_offset = made.last_offset
-            last.rows += made.rows
-            last.event_hash_sum += made.event_hash_sum
-        else:
-            ranges.append(made)
 
 
 def _marking(sink: Sink, selection: Selection) -> SupportsRedrive:

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from eventreplay import redrive as verb
+from eventreplay import redriven
 from eventreplay.admission import AdmissionLimits
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.errors import CheckpointConflictError, CodecChangedError, ConfigError, EpochError
@@ -456,7 +457,7 @@ def test_an_attempt_that_goes_on_adds_up(log: Log, warehouse: MemoryWarehouse, d
 def test_a_receipt_names_so_many_ranges_at_most(
     log: Log, warehouse: MemoryWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verb, "RANGES_MAX", 2)
+    monkeypatch.setattr(redriven, "RANGES_MAX", 2)
     receipt = redrive(log, MemorySink(warehouse), NEW, batch_rows_max=1, transaction_rows_max=1)
     assert len(receipt.ranges) == 3  # one more, of the other partition
     assert sum(one.rows for one in receipt.ranges) == receipt.moved

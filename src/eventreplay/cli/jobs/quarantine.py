@@ -1,140 +1,157 @@
-"""The work of `quarantine ls` and `quarantine show`."""
+"""The work of `quarantine ls` and `quarantine show`; and where a quarantine is, for the others."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
+from eventreplay.assembly import place_of
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.screen import plain, print_json, print_line, print_table, visible
+from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
-from eventreplay.sinks.duckdb_tables import connect, driver_errors
+from eventreplay.interfaces import Sink
+from eventreplay.quarantine import Selection, SupportsQuarantine
+from eventreplay.sinks.duckdb_redrive import DuckDBQuarantine
+from eventreplay.sinks.duckdb_tables import RAW, connect
 
-Connection = Any
-"""A DuckDB connection; the driver has one door, which is not here."""
-
-STAGES = ("capture", "decode", "staging")
-CONFLICTS = "stg_events__conflicts"
-"""The model that holds events whose id was taken by an earlier one with another payload."""
-CONFLICT_CODE = "conflicting_payload"
 HEX_SHOWN_MAX = 512
 """Hex digits of a payload on a terminal; JSON output has all of them."""
-
-_COLUMNS = (
-    "stage, log_partition, log_offset, event_id, event_type, stream_id, source, source_position,"
-    " occurred_at, recorded_at, content_type, headers, payload, payload_sha256, error_code, error_message,"
-    " decoder_fingerprint, quarantined_at"
-)
+GROUPS_MAX = 1_000
+"""Groups that are listed; the total counts all records."""
+_SHOWN = ("event_id", "event_type", "stream_id", "source", "source_position", "occurred_at", "headers")
 
 
 @frozen(kw_only=True)
-class Wanted:
-    """Which records to show; None: all."""
+class Place:
+    """Where the quarantine is, as typed; None: the settings decide."""
 
-    stage: str | None
-    code: str | None
-    limit_rows: int
-    skip_rows: int
+    warehouse: Path | None
+    sink: str | None
+    options: tuple[str, ...]
+    config: Path | None
+
+    def settings(self, **more: object) -> Settings:
+        """The settings that hold, with this place in them."""
+        if self.warehouse is not None and self.sink is not None:
+            raise ConfigError(
+                "Both --warehouse and --sink are given.", hint="Give one; --warehouse means a DuckDB file."
+            )
+        url = self.sink if self.warehouse is None else f"{assembly.DUCKDB}:///{self.warehouse}"
+        return assembly.settings_of(self.config, sink_url=url, **more)
+
+    def open(self, settings: Settings) -> Sink:
+        """The sink; a DuckDB file that is not there is not made.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        _file(settings.sink_url)
+        return assembly.sink_of(settings, lambda: datetime.now(UTC), config=self.config, options=self.options)
+
+    @contextmanager
+    def looked_into(self) -> Iterator[DuckDBQuarantine | SupportsQuarantine]:
+        """The quarantine, to read; a DuckDB file is opened for reading only, unless options say more."""
+        settings = self.settings()
+        file = _file(settings.sink_url)
+        if file is not None and not self.options:
+            with connect(file, read_only=True) as connection:
+                yield DuckDBQuarantine(connection, RAW)
+            return
+        sink = self.open(settings)
+        try:
+            if not isinstance(sink, SupportsQuarantine):
+                raise ConfigError(
+                    "This sink's quarantine cannot be looked into.",
+                    hint="Its class needs the methods of SupportsQuarantine.",
+                )
+            yield sink
+        finally:
+            sink.close()
 
 
-def ls(warehouse: Path | None, config: Path | None, *, as_json: bool) -> int:
-    """Counts by stage, code and event type."""
-    with connect(assembly.warehouse_file(warehouse, config), read_only=True) as connection:
-        reasons = counts(connection)
-    total = sum(reason["count"] for reason in reasons)
+def _file(url: str) -> Path | None:
+    """The DuckDB file that a sink's URL names; None: it is another kind of sink."""
+    if not url.startswith(f"{assembly.DUCKDB}://"):
+        return None
+    return assembly.warehouse_file(Path(place_of(url)), None)
+
+
+def selection(
+    stages: Sequence[str] | None,
+    codes: Sequence[str] | None,
+    types: Sequence[str] | None,
+    partitions: Sequence[str] | None,
+    fingerprints: Sequence[str] | None,
+    first_offset: int | None,
+    last_offset: int | None,
+    *,
+    everything: bool = False,
+) -> Selection:
+    """What was typed; `everything`: what was put aside too."""
+    return Selection(
+        stages=tuple(stages or ()),
+        codes=tuple(codes or ()),
+        types=tuple(types or ()),
+        partitions=tuple(partitions or ()),
+        fingerprints=tuple(fingerprints or ()),
+        first_offset=first_offset,
+        last_offset=last_offset,
+        dismissed=None if everything else False,
+    )
+
+
+def ls(place: Place, wanted: Selection, *, as_json: bool) -> int:
+    """Counts by stage, code and type."""
+    with place.looked_into() as quarantine:
+        total = quarantine.refused_count(wanted)
+        groups = quarantine.refused_groups(wanted, groups_max=GROUPS_MAX)
+    # Whether a kind was put aside is said where both are listed.
+    left_out = {"rows"} if wanted.dismissed is None else {"rows", "dismissed"}
+    reasons = [
+        {name: value for name, value in asdict(group).items() if name not in left_out} | {"count": group.rows}
+        for group in groups
+    ]
     if as_json:
         print_json({"total": total, "reasons": reasons})
         return 0
     if reasons:
-        columns = ("stage", "error code", "event type", "count")
-        print_table("Quarantine", columns, [tuple(reason.values()) for reason in reasons], right=(3,))
+        titles = {"error_code": "error code", "event_type": "event type", "dismissed": "put aside"}
+        columns = [titles.get(name, name) for name in reasons[0]]
+        print_table(
+            "Quarantine", columns, [tuple(reason.values()) for reason in reasons], right=(len(columns) - 1,)
+        )
+    if len(groups) == GROUPS_MAX:
+        print_line("... and more kinds; --type and --code narrow what is listed.", style="dim")
     print_line(f"{total:,} quarantined.")
     return 0
 
 
-def counts(connection: Connection) -> list[dict[str, Any]]:
-    """What is quarantined, by stage, code and type, in this order; conflicts of STAGING are among it."""
-    with driver_errors("Counting the quarantine"):
-        rows = connection.execute(
-            f"SELECT stage, error_code, event_type, count(*) FROM ({_union(connection)})"  # noqa: S608 - our own names
-            " GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
-    names = ("stage", "error_code", "event_type", "count")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def show(warehouse: Path | None, config: Path | None, wanted: Wanted, *, as_json: bool) -> int:
+def show(place: Place, wanted: Selection, *, limit_rows: int, skip_rows: int, as_json: bool) -> int:
     """Records with their original bytes."""
-    if wanted.stage is not None and wanted.stage not in STAGES:
-        raise ConfigError(f"There is no stage {wanted.stage!r}.", hint=f"Give one of {', '.join(STAGES)}.")
-    with connect(assembly.warehouse_file(warehouse, config), read_only=True) as connection:
-        records = page(connection, wanted)
+    with place.looked_into() as quarantine:
+        records = quarantine.refused_page(wanted, limit_rows=limit_rows, skip_rows=skip_rows)
     if as_json:
         print_json({"records": records})
         return 0
     for record in records:
-        _show(record)
+        _show(dict(record))
     print_line(f"{len(records):,} records.", style="dim")
     return 0
-
-
-def page(connection: Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Records in log order, payloads as bytes."""
-    with driver_errors("Reading the quarantine"):
-        found = connection.execute(
-            f"SELECT {_COLUMNS}, payload_json FROM ({_union(connection)})"  # noqa: S608 - our own names
-            " WHERE ($stage IS NULL OR stage = $stage) AND ($code IS NULL OR error_code = $code)"
-            " ORDER BY log_partition, stage, log_offset LIMIT $limit OFFSET $skip",
-            {
-                "stage": wanted.stage,
-                "code": wanted.code,
-                "limit": wanted.limit_rows,
-                "skip": wanted.skip_rows,
-            },
-        )
-        names = [column[0] for column in found.description or ()]
-        rows = found.fetchall()
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _union(connection: Connection) -> str:
-    """RAW.QUARANTINE, and beside it the conflicting events that STAGING set apart, if it was built.
-
-    Of those RAW has the decoded payload only; their original bytes are in the log, as of every event.
-    """
-    query = f"SELECT {_COLUMNS}, NULL::VARCHAR AS payload_json FROM RAW.QUARANTINE"  # noqa: S608 - our own names
-    (built,) = connection.execute(
-        "SELECT count(*) FROM information_schema.tables"
-        " WHERE lower(table_schema) = 'staging' AND lower(table_name) = ?",
-        [CONFLICTS],
-    ).fetchone()
-    if not built:
-        return query
-    return f"""
-        {query} UNION ALL BY NAME
-        SELECT 'staging' AS stage, '{CONFLICT_CODE}' AS error_code,
-            'An earlier event has this id and another payload.' AS error_message, '' AS decoder_fingerprint,
-            event.* EXCLUDE (payload_type, event_hash, payload, inserted_at),
-            event.payload::VARCHAR AS payload_json, event.inserted_at AS quarantined_at
-        FROM STAGING.{CONFLICTS} AS conflict
-        JOIN RAW.EVENTS AS event USING (log_partition, log_offset)"""  # noqa: S608 - our own names
 
 
 def _show(record: dict[str, Any]) -> None:
     where = f"{record['log_partition']} offset {record['log_offset']}"
     print_line(f"{record['error_code']}  {where}  ({record['stage']})", style="bold")
     print_line(f"  {record['error_message']}")
-    for name in (
-        "event_id",
-        "event_type",
-        "stream_id",
-        "source",
-        "source_position",
-        "occurred_at",
-        "headers",
-    ):
+    if record["dismissed_at"] is not None:
+        print_line(f"  put aside {plain(record['dismissed_at'])}: {visible(record['dismissed_reason'])}")
+    for name in _SHOWN:
         if record[name] not in (None, "", "{}"):
             print_line(f"  {name}: {visible(plain(record[name]))}")
     if record["payload_json"] is not None:
@@ -142,7 +159,7 @@ def _show(record: dict[str, Any]) -> None:
         place = f"{record['log_partition']} --offset {record['log_offset']} --limit 1"
         print_line(f"  original bytes: eventreplay log cat {place}")
     else:
-        payload: bytes = record["payload"] or b""
+        payload = bytes(record["payload"] or b"")
         digits = payload.hex()
         rest = f"… ({len(payload):,} bytes)" if len(digits) > HEX_SHOWN_MAX else ""
         print_line(f"  payload: {digits[:HEX_SHOWN_MAX]}{rest}")
