@@ -56,7 +56,7 @@ def diff(
     samples_max: int = 5,
     progress: Progress | None = None,
 ) -> Difference:
-    """Compare the generation of a plan with what was live when it was built.
+    """Compare the generation of a plan with what is live.
 
     Args:
         plan: by which it was built.
@@ -68,7 +68,7 @@ def diff(
 
     Raises:
         ConfigError: the sink cannot compare its tables, or there is no such model.
-        GenerationError: the plan was not run, or is being promoted.
+        GenerationError: the plan was not run, or its generation is not beside the live one any more.
     """
     if not isinstance(sink, SupportsTableComparison) or not isinstance(sink, SupportsGenerations):
         raise ConfigError(
@@ -78,8 +78,7 @@ def diff(
         )
     generation = _built(sink, plan)
     wanted = _with_parents(plan, models)
-    is_promoted = generation.state == "live"
-    sides = Sides(plan, is_promoted)
+    sides = Sides(plan)
     standings = tuple(standings_of(plan, log, sink, generation)) if plan.makes_raw else ()
     run = _Run(plan, sink, sides, samples_max, progress, len(wanted) + 3 * plan.makes_raw)
     raw, types = run.raw(log, standings) if plan.makes_raw else ((), ())
@@ -96,13 +95,12 @@ def diff(
         plan=plan.sha256,
         log=plan.log_url,
         sink=plan.sink_url,
-        is_promoted=is_promoted,
         is_partial=plan.is_partial,
         tables=(*raw, *(_judged(plan, explaining, name, found) for name, found in compared.items())),
         types=types,
         standings=standings,
         others=tuple(_others(plan, sink, sides)),
-        notes=tuple(_notes(plan, standings, models)),
+        notes=tuple(_notes(plan, generation, standings, models)),
     )
 
 
@@ -111,15 +109,13 @@ class Sides:
     """Where the tables of both generations stand."""
 
     plan: Plan
-    is_promoted: bool
 
     def of(self, schema: str, table: str) -> tuple[Place, Place]:
         """Before and after."""
-        beside = Place(f"{schema}{self.plan.suffix}", table)
         live = Place(schema, table)
         if schema.upper() not in {name.upper() for name in self.plan.schemas}:
             return live, live
-        return (beside, live) if self.is_promoted else (live, beside)
+        return live, Place(f"{schema}{self.plan.suffix}", table)
 
 
 @define
@@ -243,14 +239,14 @@ def _built(sink: SupportsGenerations, plan: Plan) -> Generation:
             hint="Run it first: `eventreplay rebuild run PLAN`; `eventreplay rebuild ls` lists.",
             name=plan.name,
         )
-    if found.state == "promoting" or any(one.state == "promoting" for one in known.values()):
+    if found.state not in ("building", "ready"):
         raise GenerationError(
-            "A promotion was broken off: tables of two generations stand mixed.",
-            hint="Finish it with `eventreplay rebuild promote`, or undo it by `eventreplay rebuild rollback`.",
+            f"Generation {plan.name} is {found.state}: it is compared before it is promoted.",
+            hint="`eventreplay rebuild ls` lists all; what was found before is in the page or the JSON.",
             name=plan.name,
         )
     live = next((one.name for one in known.values() if one.state == "live"), plan.live)
-    if live not in (plan.live, plan.name):
+    if live != plan.live:
         raise GenerationError(
             f"{live} is live now; {plan.name} was planned when {plan.live} was.",
             hint="Plan again: what made the live tables is written in the plan.",
@@ -309,7 +305,11 @@ def _others(plan: Plan, sink: SupportsTableComparison, sides: Sides) -> Iterator
                 yield f"{at.schema}.{known[name]}"
 
 
-def _notes(plan: Plan, standings: Sequence[Standing], models: Iterable[str] | None) -> Iterator[str]:
+def _notes(
+    plan: Plan, generation: Generation, standings: Sequence[Standing], models: Iterable[str] | None
+) -> Iterator[str]:
+    if generation.state == "building":
+        yield "Its run has not ended: tables may be missing, or not be complete."
     if not plan.makes_raw:
         yield "RAW was not loaded again: both sides read the same rows of it."
     beyond = sum(one.beyond for one in standings)

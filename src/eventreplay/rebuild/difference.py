@@ -59,7 +59,6 @@ class Difference:
         plan: hex SHA-256 of its plan.
         log: its URL.
         sink: the warehouse, without secrets.
-        is_promoted: whether it is live by now; then `before` is what was live before it.
         is_partial: whether only a part of the rows was taken.
         tables: RAW's first, then models, each behind what it is made of.
         types: event types of which rows of RAW differ.
@@ -72,7 +71,6 @@ class Difference:
     plan: str
     log: str
     sink: str
-    is_promoted: bool
     is_partial: bool
     tables: tuple[Compared, ...]
     types: tuple[TypeChange, ...]
@@ -110,7 +108,6 @@ class Difference:
             "plan": self.plan,
             "log": self.log,
             "sink": self.sink,
-            "promoted": self.is_promoted,
             "partial": self.is_partial,
             "ok": self.ok,
             "equal": self.equal,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from eventreplay.errors import GenerationError
 from eventreplay.generations import Generation, SupportsGenerations
 from eventreplay.interfaces import Sink
 from eventreplay.log import Commit, Log
@@ -23,13 +22,12 @@ def standings_of(
     """How far either side has read each partition, and up to where both have."""
     partitions = sorted({*log.partitions(), *(part.partition for part in plan.partitions)})
     with_names = {name: f"{plan.replay_id}/{name}" for name in partitions}
-    here = _positions(sink, with_names)  # type: ignore[arg-type]
-    other = _beside(sink, plan, generation)
+    before = _positions(sink, with_names)  # type: ignore[arg-type]
+    shadow = sink.shadow(plan.name)
     try:
-        there = _positions(other, with_names)
+        after = _positions(shadow, with_names)
     finally:
-        other.close()
-    before, after = (there, here) if generation.state == "live" else (here, there)
+        shadow.close()
     built: Mapping[str, int] | None = generation.facts.get("built")
     for name in partitions:
         ends = [_offset(log, name, position) for position in (before[name], after[name])]
@@ -41,20 +39,6 @@ def standings_of(
             compared_below=min(ends),
             beyond=max(ends) - min(ends),
         )
-
-
-def _beside(sink: SupportsGenerations, plan: Plan, generation: Generation) -> Sink:
-    """The sink over the RAW that is not live: after a promotion that of the generation before."""
-    if generation.state != "live":
-        return sink.shadow(plan.name)
-    kept = [one for one in sink.generations() if one.state == "kept" and one.suffix == plan.suffix]
-    if not kept:
-        raise GenerationError(
-            f"What was live before {plan.name} is not kept any more: there is nothing to compare it with.",
-            hint="Look at the receipts of its rebuild, or keep the next one longer.",
-            name=plan.name,
-        )
-    return sink.shadow(kept[0].name)
 
 
 def _positions(sink: Sink, replays: Mapping[str, str]) -> dict[str, int]:
