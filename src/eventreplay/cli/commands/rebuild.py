@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eventreplay.cli.commands import rebuild_steps
+from eventreplay.cli.commands import rebuild_diff, rebuild_steps
 from eventreplay.cli.options import AsJson, ConfigFile, LogUrl, PluginOptions, SinkUrl, examples
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 
 rebuild_steps.register(app)
+rebuild_diff.register(app)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the generation; see `rebuild ls`.")]
 
