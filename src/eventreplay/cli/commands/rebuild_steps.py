@@ -23,7 +23,6 @@ from eventreplay.cli.options import (
 )
 
 _ROWS = "Which part of the log"
-_KEEP_S = 7 * 86_400.0
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's file; see `rebuild plan`.")]
 Moments = Annotated[
     list[str] | None,
@@ -173,8 +172,8 @@ def promote(
         str, typer.Argument(metavar="PLAN|NAME", help="The plan's file, or a generation's name.")
     ],
     keep: Annotated[
-        float, duration("--keep", "How long what was live is kept at least, e.g. 7d; default: 7d.")
-    ] = _KEEP_S,
+        float | None, duration("--keep", "How long what was live is kept at least; default: 7d.")
+    ] = None,
     no_dbt: Annotated[
         bool, typer.Option("--no-dbt", help="Leave the next run of dbt to whoever schedules it.")
     ] = False,

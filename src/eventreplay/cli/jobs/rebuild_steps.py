@@ -15,7 +15,7 @@ from eventreplay.cli.jobs.receipts import kept
 from eventreplay.cli.progress import StderrScreen, duration_text
 from eventreplay.cli.screen import print_json, print_line, print_table, size_text, tell
 from eventreplay.errors import ConfigError
-from eventreplay.rebuild import Plan, Promotion, Selection, new_receipt
+from eventreplay.rebuild import KEEP, Plan, Promotion, Selection, new_receipt
 from eventreplay.rebuild import plan as planned
 from eventreplay.rebuild import promote as promoted
 from eventreplay.rebuild import run as ran
@@ -115,7 +115,7 @@ def run(code: Code, path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def promote(code: Code, text: str, *, keep_s: float, builds: bool, as_json: bool) -> int:
+def promote(code: Code, text: str, *, keep_s: float | None, builds: bool, as_json: bool) -> int:
     """Make a generation live."""
     plan: Plan | str = Plan.read(Path(text)) if _is_file(text) else text
     ends = ends_of(code, plan if isinstance(plan, Plan) else None)
@@ -133,7 +133,7 @@ def promote(code: Code, text: str, *, keep_s: float, builds: bool, as_json: bool
             ends.open_sink,
             ends.codec,
             ends.dbt,
-            keep=timedelta(seconds=keep_s),
+            keep=KEEP if keep_s is None else timedelta(seconds=keep_s),
             build=builds,
             workers=ends.settings.workers,
             batch_rows_max=ends.settings.batch_rows_max,
