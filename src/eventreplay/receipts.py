@@ -27,12 +27,14 @@ from eventreplay.replay import LoadedRange, ReplayReceipt
 from eventreplay.secret import MASK, Secret
 from eventreplay.verify import Verification
 
-KINDS = ("capture", "replay", "verify", "dbt", "live", "rebuild", "prove", "redrive")
+KINDS = ("capture", "replay", "verify", "dbt", "live", "rebuild", "prove", "redrive", "repair")
 FACTS_BYTES_MAX = 1024 * 1024
 """Facts of one receipt: counts, ranges and hashes, never data."""
 NAMED_MAX = 20
 """Rows that differ which the receipt of a comparison names, of each kind."""
 
+_RATED = frozenset({"capture", "replay", "verify", "live"})
+"""Kinds of runs that go over records once, so that records in a second say something."""
 _FORMAT = 1
 _MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _JSON_INT_BITS = 63
@@ -101,7 +103,7 @@ def keep(log: Log, kind: str, facts: Mapping[str, object], *, began: datetime, e
         raise ConfigError(f"There is no receipt of kind {kind!r}.", hint=f"Give one of {', '.join(KINDS)}.")
     if not log.exists():
         raise ConfigError(f"There is no log at {log.url}.", hint="A receipt stands beside a log.")
-    plain = _plain(facts)
+    plain = _rated(kind, _plain(facts), (ended - began).total_seconds())
     size = len(canonical(plain))
     if size > FACTS_BYTES_MAX:
         raise ConfigError(
@@ -118,6 +120,28 @@ def keep(log: Log, kind: str, facts: Mapping[str, object], *, began: datetime, e
         "facts": plain,
     }
     return _receipt(log.receipts().add(body))
+
+
+def _rated(kind: str, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The facts and how fast it went; wall clocks may be set back, so the run's own seconds are better."""
+    rows = _rows_of(facts)
+    spent = facts.get("seconds") or seconds
+    is_known = kind in _RATED and rows > 0 and spent > 0
+    return {"per_second": round(rows / spent), **facts} if is_known else facts
+
+
+def _rows_of(facts: Mapping[str, Any]) -> int:
+    """Records that a run went over, from the facts of any kind."""
+    counted = facts.get("read", facts.get("received"))
+    if isinstance(counted, int):
+        return counted
+    parts = [part for part in facts.get("partitions") or () if isinstance(part, Mapping)]
+    return sum(int(part.get("received", part.get("rows")) or 0) for part in parts)
+
+
+def options_of(options: Iterable[str]) -> dict[str, str]:
+    """`NAME=VALUE` each as the settings of a receipt have them; what a name calls secret is masked there."""
+    return {name: value for name, _, value in (option.partition("=") for option in options)}
 
 
 class Receipts:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.differences import Named
@@ -39,7 +39,10 @@ TRANSACTION_BYTES = 32 * 1024 * 1024
 """Size in Arrow of the rows of one transaction, after which it is committed."""
 CONFLICTS_MAX = 8
 """Passes in a row that a load may spoil by moving a checkpoint."""
+NAMED_MAX = 20
+"""Rows of each kind that a receipt names."""
 _KINDS = ("missing", "doubled", "altered")
+_ALL = (*_KINDS, "unknown")
 
 
 @define(kw_only=True)
@@ -87,6 +90,16 @@ class Repair:
         """See the class."""
         gone = self.before.unknown_count > self.after.unknown_count
         return bool(self.replaced) and (gone or self.before.altered_count > 0)
+
+    def shown(self, samples_max: int) -> Repair:
+        """The same with so many rows named of each kind."""
+        return evolve(self, before=self.before.shown(samples_max), after=self.after.shown(samples_max))
+
+    def brief(self) -> dict[str, Any]:
+        """What a receipt keeps beside the last comparison."""
+        found = self.shown(NAMED_MAX).to_json()
+        before = {name: found["before"][name] for name in (*_ALL, *(f"{kind}_count" for kind in _ALL))}
+        return {"stale": self.stale, "replaced": found["replaced"], "before": before}
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from eventreplay.differences import Named
 from eventreplay.series import Coverage
@@ -83,6 +83,11 @@ class Verification:
     def ok(self) -> bool:
         """Whether the sink holds exactly what the log holds up to its checkpoints."""
         return not (self.missing_count + self.doubled_count + self.altered_count + self.unknown_count)
+
+    def shown(self, samples_max: int) -> Verification:
+        """The same with so many rows named of each kind."""
+        kinds = ("missing", "doubled", "altered", "unknown")
+        return evolve(self, **{kind: getattr(self, kind)[:samples_max] for kind in kinds})
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON data; sums as text, of more digits than many readers hold."""
@@ -170,6 +175,11 @@ class JournalVerification:
     def ok(self) -> bool:
         """Whether the log holds exactly what the journal holds up to its checkpoint."""
         return not (self.missing_count + self.gone_count + self.doubled_count + self.altered_count)
+
+    def shown(self, samples_max: int) -> JournalVerification:
+        """The same with so many records named of each kind."""
+        kinds = ("missing", "gone", "doubled", "altered")
+        return evolve(self, **{kind: getattr(self, kind)[:samples_max] for kind in kinds})
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON data; sums as text, of more digits than many readers hold."""

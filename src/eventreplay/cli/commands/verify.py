@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from eventreplay.cli.options import (
     Schemas,
     SinkUrl,
     examples,
+    optional,
 )
 
 
@@ -27,6 +29,9 @@ def register(app: typer.Typer) -> None:
             "eventreplay verify --log ./log --sink duckdb:///warehouse.duckdb --deep --schemas sportscards",
             "eventreplay verify --log s3://bucket/log --sink snowflake://ANALYTICS --partition journal",
             "eventreplay verify --config eventreplay.toml --json || alert",
+            "eventreplay verify --log ./log --sink duckdb:///warehouse.duckdb --repair --deep",
+            "eventreplay verify --log ./log --journal postgres:public.events --no-raw",
+            "eventreplay verify --config eventreplay.toml --marts target --ways live,journal",
         )
     )(verify)
 
@@ -58,13 +63,55 @@ def verify(
     no_receipt: Annotated[
         bool, typer.Option("--no-receipt", help="Keep none: nothing is written beside the log.")
     ] = False,
+    journal: Annotated[
+        str | None,
+        optional(
+            "--journal",
+            metavar="SOURCE",
+            help="Also compare this journal with the log: postgres:public.events.",
+        ),
+    ] = None,
+    journal_option: Annotated[
+        list[str] | None,
+        optional("--journal-option", metavar="NAME=VALUE", help="An option of the journal's; several times."),
+    ] = None,
+    first: Annotated[
+        int, typer.Option("--from", min=0, help="Lowest position of the journal to compare.")
+    ] = 0,
+    marts: Annotated[
+        Path | None,
+        optional(
+            "--marts", metavar="PATH", help="Also compare dbt's models with RAW; the folder of its manifest."
+        ),
+    ] = None,
+    ways: Annotated[
+        str | None,
+        optional(
+            "--ways",
+            metavar="A,B",
+            help="Also compare events of partitions whose names begin so with each other: live,journal.",
+        ),
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw/--no-raw", help="Whether to compare RAW with the log.")] = True,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Replace the rows of RAW that differ by what the log has, capture what it lacks of the"
+            " journal, and compare again.",
+        ),
+    ] = False,
+    remove_unknown: Annotated[
+        bool, typer.Option("--remove-unknown", help="With --repair: also remove rows that the log has not.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Compare RAW with the log: by counts and sums in the warehouse, and by row where they differ.
 
     What is not loaded yet is behind, not missing; a load may go on meanwhile. Without --deep an altered
-    payload, or another column that no hash covers, is not seen.
+    payload, or another column that no hash covers, is not seen. The log is never changed: what differs from
+    the journal is reported, and only what it lacks is captured.
 
     Exit codes: 0 equal; 1 something differs, or the comparison failed; 2 wrong usage or settings; 3 the log
     is damaged, so nothing can be compared with it.
@@ -82,5 +129,13 @@ def verify(
         options=tuple(option or ()),
         keeps_receipt=not no_receipt,
         config=config,
+        raw=raw,
+        journal=journal,
+        journal_options=tuple(journal_option or ()),
+        first=first,
+        marts=marts,
+        ways=ways,
+        repair=repair,
+        remove_unknown=remove_unknown,
     )
     return job.run(request, as_json=as_json)

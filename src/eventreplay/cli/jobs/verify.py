@@ -1,4 +1,4 @@
-"""The work of `verify`."""
+"""The work of `verify`: which comparisons are made, in which order, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,44 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from eventreplay.assembly import codec_of
 from eventreplay.cli.failures import warn_of_retry
-from eventreplay.cli.jobs import assembly
+from eventreplay.cli.jobs import assembly, verify_journal, verify_models
+from eventreplay.cli.jobs.outcome import Outcome
 from eventreplay.cli.jobs.receipts import kept
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, print_table
 from eventreplay.config import Settings
-from eventreplay.interfaces import Codec
+from eventreplay.errors import ConfigError
+from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
 from eventreplay.receipts import verified
+from eventreplay.repair import Repair, repair
+from eventreplay.replay import replay
 from eventreplay.retrying import retried
 from eventreplay.verify import PartitionVerification, Verification, verify
 
 UNEQUAL = 1
-"""Exit code when the sink does not hold what the log holds."""
+"""Exit code when something differs."""
 _KINDS = ("missing", "doubled", "altered", "unknown")
 
 
 @frozen(kw_only=True)
 class VerifyRequest:
-    """What was typed; None: the settings decide."""
+    """What was typed; None: the settings decide.
+
+    Attributes:
+        raw: compare RAW with the log.
+        journal: the source that the log is compared with; None: none.
+        journal_options: of it.
+        first: lowest position of the journal to compare.
+        marts: dbt's manifest, or the folder it is in; None: no models.
+        ways: two beginnings of partitions' names to compare with each other; None: none.
+        repair: put right what can be.
+        remove_unknown: also remove rows that the log does not have.
+    """
 
     log: str | None
     sink: str | None
@@ -41,47 +56,168 @@ class VerifyRequest:
     options: tuple[str, ...]
     keeps_receipt: bool
     config: Path | None
+    raw: bool = True
+    journal: str | None = None
+    journal_options: tuple[str, ...] = ()
+    first: int = 0
+    marts: Path | None = None
+    ways: str | None = None
+    repair: bool = False
+    remove_unknown: bool = False
+
+    def check(self) -> None:
+        """Raise `ConfigError` where options do not go together."""
+        if self.remove_unknown and not self.repair:
+            raise ConfigError("--remove-unknown removes rows.", hint="Say --repair as well.")
+        if not self.raw and not (self.journal or self.marts or self.ways):
+            raise ConfigError("Nothing is to be compared.", hint="Give --journal, --marts or --ways.")
+        if self.first and self.journal is None:
+            raise ConfigError("--from is a position of the journal.", hint="Give --journal as well.")
+
+
+@frozen
+class _Run:
+    request: VerifyRequest
+    settings: Settings
+    log: Log
+    codec: Codec | None
+    outcomes: dict[str, Outcome] = field(factory=dict)
+
+    @property
+    def needs_sink(self) -> bool:
+        return self.request.raw or self.request.marts is not None or self.request.ways is not None
+
+    def all(self) -> None:
+        """Everything that was asked for, from the journal to the marts."""
+        request = self.request
+        if request.journal is not None:
+            made = retried(partial(verify_journal.compared, request, self.log), told=warn_of_retry)
+            self.outcomes["journal"] = made
+        if self.needs_sink:
+            retried(self._with_sink, told=warn_of_retry)
+
+    def _with_sink(self) -> None:
+        request, settings = self.request, self.settings
+        sink = assembly.sink_of(
+            settings, lambda: datetime.now(UTC), config=request.config, options=request.options
+        )
+        try:
+            self._load_captured(sink)
+            if request.raw:
+                self.outcomes["raw"] = self._raw(sink)
+            if request.ways is not None:
+                self.outcomes["ways"] = verify_models.ways(request.ways, sink, request.limit_rows)
+            if request.marts is not None:
+                self.outcomes["marts"] = verify_models.marts(request.marts, sink, request.limit_rows)
+        finally:
+            sink.close()
+
+    def _load_captured(self, sink: Sink) -> None:
+        """What a repair has just captured into partitions of its own is loaded, and nothing else."""
+        found = self.outcomes.get("journal")
+        if found is None or not found.captured or not self.request.raw or self.codec is None:
+            return
+        with progress(f"replay {self.settings.replay_id}", "events") as report:
+            replay(
+                self.log,
+                sink,
+                self.codec,
+                replay_id=self.settings.replay_id,
+                readers=[self.log.reader(name) for name in found.captured],
+                progress=report,
+            )
+
+    def _raw(self, sink: Sink) -> Outcome:
+        request, name = self.request, self.settings.replay_id
+        with progress(f"verify {name}", "rows") as report:
+            if not request.repair or self.codec is None:
+                found = verify(
+                    self.log,
+                    sink,
+                    replay_id=name,
+                    partitions=request.partitions,
+                    codec=self.codec,
+                    samples_max=request.limit_rows,
+                    progress=report,
+                )
+                return _told(self.log, found, self.settings, None)
+            done = repair(
+                self.log,
+                sink,
+                self.codec,
+                replay_id=name,
+                partitions=request.partitions,
+                deep=request.deep,
+                remove_unknown=request.remove_unknown,
+                progress=report,
+            )
+        return _told(self.log, done.after, self.settings, done.shown(request.limit_rows))
 
 
 def run(request: VerifyRequest, *, as_json: bool) -> int:
-    """Compare, and say what differs."""
+    """Compare, put right if told to, and say what differs."""
+    request.check()
     settings = assembly.settings_of(
         request.config, log_url=request.log, sink_url=request.sink, replay_id=request.replay_id
     )
     log = retried(partial(assembly.existing_log, settings.log_url, request.config), told=warn_of_retry)
-    codec = codec_of(request.schemas, settings) if request.deep else None
-    found: list[Verification] = []
+    codec = codec_of(request.schemas, settings) if request.deep or (request.repair and request.raw) else None
+    made = _Run(request, settings, log, codec)
 
     def facts() -> dict[str, Any] | None:
-        return verified(log, found[-1], sink=settings.sink_url) if found and request.keeps_receipt else None
+        if not made.outcomes or not request.keeps_receipt:
+            return None
+        raw, *_ = *(one.brief for name, one in made.outcomes.items() if name == "raw"), {}
+        more = {name: one.brief for name, one in made.outcomes.items() if name != "raw"}
+        every = all(one.ok for one in made.outcomes.values())
+        return {"log": log.url, "sink": settings.sink_url, **raw, **more, "ok": every}
 
-    with kept(log, "verify", facts) as proof:
-        found.append(retried(partial(_once, request, settings, log, codec), told=warn_of_retry))
-    verification = found[-1]
+    with kept(log, "repair" if request.repair else "verify", facts) as proof:
+        made.all()
+    outcomes = made.outcomes
+    ok = all(one.ok for one in outcomes.values())
     if as_json:
-        print_json({**verification.to_json(), "sink": settings.sink_url, "receipt": proof.number})
+        raw = outcomes["raw"].facts if "raw" in outcomes else {}
+        more = {name: one.facts for name, one in outcomes.items() if name != "raw"}
+        print_json({**raw, **more, "ok": ok, "sink": settings.sink_url, "receipt": proof.number})
     else:
-        _say(verification)
-    return 0 if verification.ok else UNEQUAL
+        for one in outcomes.values():
+            one.say()
+    return 0 if ok else UNEQUAL
 
 
-def _once(request: VerifyRequest, settings: Settings, log: Log, codec: Codec | None) -> Verification:
-    sink = assembly.sink_of(
-        settings, lambda: datetime.now(UTC), config=request.config, options=request.options
-    )
-    try:
-        with progress(f"verify {settings.replay_id}", "rows") as report:
-            return verify(
-                log,
-                sink,
-                replay_id=settings.replay_id,
-                partitions=request.partitions,
-                codec=codec,
-                samples_max=request.limit_rows,
-                progress=report,
-            )
-    finally:
-        sink.close()
+def _told(log: Log, found: Verification, settings: Settings, done: Repair | None) -> Outcome:
+    facts, brief = found.to_json(), verified(log, found, sink=settings.sink_url)
+    if done is not None:
+        facts["repair"], brief["repair"] = done.to_json(), done.brief()
+
+    def say() -> None:
+        if done is not None:
+            _say_repair(done)
+        _say(found)
+
+    return Outcome(ok=found.ok, facts=facts, brief=brief, say=say)
+
+
+def _say_repair(done: Repair) -> None:
+    before = done.before
+    counts = ", ".join(f"{getattr(before, f'{kind}_count'):,} {kind}" for kind in _KINDS)
+    print_line(f"Before: {counts}.")
+    for kind in _KINDS:
+        _say_kind(f"{kind}, before", getattr(before, kind), getattr(before, f"{kind}_count"))
+    for one in done.replaced:
+        print_line(
+            f"{one.partition}: {one.removed:,} rows taken out and {one.written:,} put in at {one.places:,} "
+            f"places, in {one.transactions:,} transactions."
+        )
+    if done.replaced:
+        print_line("dbt's next run takes the rows that were put in.")
+    if done.stale:
+        print_line(
+            "Altered or unknown rows were there: what a run of dbt has made of them may be left. Compare "
+            "with --marts after the next run; `--full-refresh` of the models that differ removes it.",
+            style="yellow",
+        )
 
 
 def _say(found: Verification) -> None:
@@ -90,18 +226,7 @@ def _say(found: Verification) -> None:
     rows = [_row(part, differs=part.partition in named) for part in found.partitions]
     print_table(f"Log {found.log}, replay {found.replay_id}", columns, rows, right=(2, 3, 4, 5, 6))
     for kind in _KINDS:
-        some, count = getattr(found, kind), getattr(found, f"{kind}_count")
-        if not count:
-            continue
-        shown = [(one.partition, one.order, one.offset, one.event_id, one.copies, one.detail) for one in some]
-        print_table(
-            f"{kind}: {count:,}",
-            ("partition", "order", "offset", "event id", "rows", "what differs"),
-            shown,
-            right=(2, 4),
-        )
-        if count > len(some):
-            print_line(f"... and {count - len(some):,} more.", style="dim")
+        _say_kind(kind, getattr(found, kind), getattr(found, f"{kind}_count"))
     compared = "every column of" if found.deep else "the counts and hashes of"
     if found.ok:
         total = sum(part.rows for part in found.partitions)
@@ -109,6 +234,20 @@ def _say(found: Verification) -> None:
     else:
         counts = ", ".join(f"{getattr(found, f'{kind}_count'):,} {kind}" for kind in _KINDS)
         print_line(f"RAW is not what the log holds: {counts}.", style="bold red")
+
+
+def _say_kind(title: str, some: tuple[Any, ...], count: int) -> None:
+    if not count:
+        return
+    shown = [(one.partition, one.order, one.offset, one.event_id, one.copies, one.detail) for one in some]
+    print_table(
+        f"{title}: {count:,}",
+        ("partition", "order", "offset", "event id", "rows", "what differs"),
+        shown,
+        right=(2, 4),
+    )
+    if count > len(some):
+        print_line(f"... and {count - len(some):,} more.", style="dim")
 
 
 def _row(part: PartitionVerification, *, differs: bool) -> tuple[object, ...]:
