@@ -176,12 +176,13 @@ def create_tables(connection: duckdb.DuckDBPyConnection, schema: str = RAW) -> N
         connection.execute("BEGIN")
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table, columns in TABLES.items():
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{table} ({_definition(table, columns)})")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{table} ({definition(table, columns)})")
         connection.execute("COMMIT")
     check_tables(connection, schema)
 
 
-def _definition(table: str, columns: dict[str, str]) -> str:
+def definition(table: str, columns: dict[str, str]) -> str:
+    """Columns and keys of one of our tables, as they stand in its statement."""
     parts = [
         f'"{name}" {kind}{" NOT NULL" if name in _NOT_NULL[table] else ""}' for name, kind in columns.items()
     ]
