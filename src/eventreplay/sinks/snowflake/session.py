@@ -37,8 +37,16 @@ class Session:
         self._connection = _connect(settings, without_schema=without_schema)
         self._in_transaction = False
 
-    def run(self, statement: str, values: Sequence[object] = (), *, doing: Doing) -> list[Row]:
+    def run(
+        self, statement: str, values: Sequence[object] = (), *, doing: Doing, once: bool = False
+    ) -> list[Row]:
         """Run one statement with bound values and fetch all of its result, which is small by design.
+
+        Args:
+            statement: with `?` for each value.
+            values: bound, never written into the statement.
+            doing: for errors.
+            once: never sent again by the driver, as inside a transaction.
 
         Raises:
             SinkError: mapped from the driver's; see `failures`.
@@ -46,7 +54,7 @@ class Session:
         try:
             cursor = self._connection.cursor()
             try:
-                cursor.execute(statement, tuple(values) or None, _no_retry=self._in_transaction)
+                cursor.execute(statement, tuple(values) or None, _no_retry=once or self._in_transaction)
                 rows: list[Row] = cursor.fetchall()
             finally:
                 with suppress(Exception):  # the answer is here, or the error is on its way

@@ -23,6 +23,7 @@ from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
+from eventreplay.generations import suffix_of
 from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints
@@ -30,7 +31,9 @@ from eventreplay.sinks.snowflake.check import check
 from eventreplay.sinks.snowflake.compared import conflict
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.gate import Gate
+from eventreplay.sinks.snowflake.models import ComparesModels
 from eventreplay.sinks.snowflake.names import stage_path
+from eventreplay.sinks.snowflake.promoting import PromotesGenerations
 from eventreplay.sinks.snowflake.redrive import RedrivesRaw
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
@@ -52,7 +55,7 @@ from eventreplay.sinks.snowflake.transforming import dbt_environment
 _log = logging.getLogger(__name__)
 
 
-class SnowflakeSink(RedrivesRaw, ComparesTables):
+class SnowflakeSink(ComparesModels, RedrivesRaw, ComparesTables, PromotesGenerations):
     """A `Sink` over the RAW schema of a Snowflake database; one thread at a time, any number of processes.
 
     Call order: `begin`, then `write` and `quarantine` as often as needed, then `commit`, and again. Also a
@@ -62,6 +65,8 @@ class SnowflakeSink(RedrivesRaw, ComparesTables):
         settings: account, login, place and bounds.
         clock: the moment of a commit, timezone-aware; asked once per transaction, for `inserted_at`,
             `quarantined_at` and `updated_at`, and for the age of staged files.
+        generation: load into the tables of this one, which is being built, and not into the live ones; see
+            `shadow`, which makes such a sink.
 
     Raises:
         ConfigError: the driver, a key or a bucket is missing.
@@ -71,7 +76,9 @@ class SnowflakeSink(RedrivesRaw, ComparesTables):
 
     Settings: ClassVar[type[SnowflakeSettings]] = SnowflakeSettings
 
-    def __init__(self, settings: SnowflakeSettings, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: SnowflakeSettings, *, clock: Callable[[], datetime], generation: str | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._sink_id = secrets.token_hex(8)
@@ -81,10 +88,12 @@ class SnowflakeSink(RedrivesRaw, ComparesTables):
         self._cleaned: set[str] = set()
         self._closed = False
         self._session: Session | None = None
-        self._live = self._raw = Raw.of(settings)
-        self._gate, self._mark = Gate(self._live), ""
+        self._live = live = Raw.of(settings)
+        self._generation = generation
+        self._raw = live if generation is None else evolve(live, schema=live.schema + suffix_of(generation))
+        self._gate, self._mark = Gate(live, generation), ""
         self._stage = (
-            InternalStage(self._raw, settings.stage_identifier)
+            InternalStage(live, settings.stage_identifier)
             if settings.stage == "internal"
             else ExternalStage(settings)
         )
@@ -348,6 +357,9 @@ class SnowflakeSink(RedrivesRaw, ComparesTables):
             self._raw = evolve(self._live, schema=self._raw.schema)
             self._gate = evolve(self._gate, raw=self._live)
         return self._session
+
+    def _beside(self, generation: str) -> Self:
+        return type(self)(self._settings, clock=self._clock, generation=generation)
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None

@@ -23,6 +23,7 @@ _EMPTY: dict[str, dict[str, Any]] = {
     "monitors": {},
     "schemas": {},
     "pipes": {},
+    "views": {},
 }
 SYSTEM_ROLES = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLIC")
 

@@ -8,7 +8,7 @@ from fakesnow import statement_type
 from fakesnow.dialect import parse_one
 from sqlglot import Expr, exp
 
-from eventreplay.testing.standin import rights
+from eventreplay.testing.standin import rights, views
 from eventreplay.testing.standin.dml import check_reads
 from eventreplay.testing.standin.engine import PLAIN_NAME, TEMPORARY_PREFIX
 from eventreplay.testing.standin.failures import SqlError, exists_already, not_found, unsupported
@@ -99,7 +99,7 @@ def _run(session: Session, sql: str, params: Any) -> Result:
     result = session.define(work, keys[0][0] if keys else None, tables)
     assert isinstance(result, Result)
     if keys and lasting:
-        _afterwards(session, expression, keys[0])
+        _afterwards(session, expression, keys[0], sql)
     return result
 
 
@@ -220,6 +220,8 @@ def _clone(session: Session, expression: Expr, clone: exp.Clone, key: Key) -> Re
         session.define(lambda: clone_schema(session, source, key, replace=replace), key[0])
     else:
         raise unsupported(f"CREATE {kind} ... CLONE")
+    if kind == "TABLE" and replace and expression.find(exp.CopyGrantsProperty) is None:
+        rights.replaced(session, dotted(key))
     rights.owns(session, kind, dotted(key).rstrip("."))
     return Result.status(f"{kind.capitalize()} {key[2] or key[1]} successfully created.")
 
@@ -255,7 +257,7 @@ def _forget(key: Key) -> str:
     return f"DELETE FROM {held} WHERE schema_name = ? AND table_name = ?"  # noqa: S608 - a name of the catalog
 
 
-def _afterwards(session: Session, expression: Expr, key: Key) -> None:
+def _afterwards(session: Session, expression: Expr, key: Key, sql: str) -> None:
     """A new or dropped table has no load history; a new object has an owner, a dropped one none."""
     kind = str(expression.args.get("kind") or "").upper()
     stored = "TABLE" if kind == "VIEW" else kind
@@ -264,6 +266,10 @@ def _afterwards(session: Session, expression: Expr, key: Key) -> None:
     if isinstance(expression, exp.Create):
         if kind == "TABLE" and not expression.args.get("exists"):
             session.duck.execute(_forget(key), [key[1], key[2]])
+        if kind == "VIEW":
+            views.remember(session, name, sql)
+        if expression.args.get("replace") and expression.find(exp.CopyGrantsProperty) is None:
+            rights.replaced(session, name)
         if f"{stored} {name}" not in catalog.owners or expression.args.get("replace"):
             rights.owns(session, stored, name, future=kind)
     elif isinstance(expression, exp.Drop):

@@ -3,6 +3,8 @@
 import re
 import threading
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import duckdb
 from fakesnow import info_schema, macros
@@ -14,6 +16,7 @@ from eventreplay.testing.standin.catalog import Catalog
 from eventreplay.testing.standin.failures import SqlError, exists_already, not_found
 from eventreplay.testing.standin.history import QueryHistory
 from eventreplay.testing.standin.locks import TableLocks
+from eventreplay.testing.standin.passing import Passage
 
 TEMPORARY_PREFIX = "__TEMPORARY_"
 
@@ -33,6 +36,18 @@ create table if not exists {database}._fs_information_schema._loaded_files (
 """
 
 
+TABLES_AND_VIEWS = """
+create or replace view {database}._fs_information_schema._fs_tables as
+select * from ({tables}) where not starts_with("TABLE_NAME", '{temporary}')
+union all by name
+select database_name as "TABLE_CATALOG", schema_name as "TABLE_SCHEMA", view_name as "TABLE_NAME",
+    'SYSADMIN' as "TABLE_OWNER", 'VIEW' as "TABLE_TYPE", 'NO' as "IS_TRANSIENT", null::varchar as "COMMENT"
+from duckdb_views where database_name = '{database}' and not internal
+    and schema_name not in ('_fs_information_schema', 'main')
+"""
+"""INFORMATION_SCHEMA.TABLES with views, which fakesnow's lacks, and without others' temporary tables."""
+
+
 class Engine(FakeSnow):
     """FakeSnow over a folder: what was committed is there again after a kill and a restart."""
 
@@ -48,6 +63,8 @@ class Engine(FakeSnow):
         self.results_cache = {}
         self.catalog = Catalog(folder / "catalog.json")
         self.locks = TableLocks()
+        self.passage = Passage()
+        self.sessions: WeakValueDictionary[int, Any] = WeakValueDictionary()
         self.history = QueryHistory()
         self._attaching = threading.Lock()
         self.duck_conn = duckdb.connect(":memory:", config={"lambda_syntax": "ENABLE_SINGLE_ARROW"})
@@ -65,6 +82,11 @@ class Engine(FakeSnow):
         file = self.folder / "databases" / f"{name}.db"
         self.duck_conn.execute(f"ATTACH '{file}' AS \"{name}\"")
         self.duck_conn.execute(info_schema.per_db_creation_sql(name))
+        tables = info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW.substitute(catalog=name)
+        query = tables.partition(" AS\n")[2]
+        self.duck_conn.execute(
+            TABLES_AND_VIEWS.format(database=name, tables=query, temporary=TEMPORARY_PREFIX)
+        )
         self.duck_conn.execute(macros.creation_sql(name))
         self.duck_conn.execute(LOAD_HISTORY.format(database=name))
         self._macros(f'"{name}".main')

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventreplay.testing.standin import rights
-from eventreplay.testing.standin.failures import exists_already, not_found, unsupported
+from eventreplay.testing.standin import rights, views
+from eventreplay.testing.standin.failures import exists_already, not_allowed, not_found, unsupported
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.tables import Key, dotted
 
@@ -86,7 +86,8 @@ def exchange(session: Session, one: Key, other: Key) -> None:
     if one[0] != other[0]:
         raise unsupported("SWAP WITH across databases")
     between = (one[0], one[1], _PASSING)
-    _at_once(session, (one, between), (other, one), (between, other))
+    with session.engine.passage.passing({dotted(one): dotted(other), dotted(other): dotted(one)}):
+        _at_once(session, (one, between), (other, one), (between, other))
     rights.exchanged(session, dotted(one), dotted(other))
 
 
@@ -94,6 +95,7 @@ def rename(session: Session, kind: str, old: Key, new: Key) -> None:
     """ALTER TABLE or VIEW ... RENAME TO."""
     if kind == "VIEW":
         session.duck.execute(f'ALTER VIEW {_quoted(old)} RENAME TO "{new[2]}"')
+        views.renamed(session, dotted(old), dotted(new))
     elif old in session.temporary:
         hidden = session.temporary.pop(old)
         session.temporary[new] = hidden
@@ -103,8 +105,26 @@ def rename(session: Session, kind: str, old: Key, new: Key) -> None:
     elif _there(session, new):
         raise exists_already(new[2])
     else:
-        _at_once(session, (old, new))
+        _check_target(session, old, new)
+        with session.engine.passage.passing({dotted(old): dotted(new)}):
+            _at_once(session, (old, new))
     rights.exchanged(session, dotted(old), dotted(new))
+
+
+def _check_target(session: Session, old: Key, new: Key) -> None:
+    """docs.snowflake.com/en/sql-reference/sql/alter-table: what moving a table to another schema takes."""
+    if old[:2] == new[:2]:
+        return
+    if not session.engine.has_schema(new[0], new[1]):
+        raise not_found("Schema", ".".join(new[:2]))
+    rights.need_create(session, "TABLE", new[0], new[1])
+    schema = ".".join(new[:2])
+    owners = session.engine.catalog.owners
+    # Into a schema with managed access only if the owner of the table owns the schema too.
+    if rights.manages_access(session, schema) and owners.get(f"TABLE {dotted(old)}") != owners.get(
+        f"SCHEMA {schema}"
+    ):
+        raise not_allowed("schema", new[1])
 
 
 def clone_table(

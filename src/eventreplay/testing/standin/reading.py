@@ -10,7 +10,7 @@ from fakesnow import statement_type
 from fakesnow.dialect import parse_one
 from sqlglot import Expr, exp
 
-from eventreplay.testing.standin import rights
+from eventreplay.testing.standin import rights, views
 from eventreplay.testing.standin.dml import check_reads, reads_of
 from eventreplay.testing.standin.engine import search_path
 from eventreplay.testing.standin.failures import unsupported
@@ -85,7 +85,7 @@ def _looking_at(session: Session, expression: Expr) -> Iterator[None]:
 
 def run(session: Session, sql: str, params: Any) -> Result:
     """Run one statement that changes nothing."""
-    sql = _system(session, session.conn.variables.inline_variables(sql))
+    sql = views.answered(session, _system(session, session.conn.variables.inline_variables(sql)))
     if _HISTORY.search(sql):
         session.duck.register("_query_history", session.engine.history.table())
         sql = _HISTORY.sub("MEMORY.MAIN._QUERY_HISTORY", sql)

@@ -81,11 +81,24 @@ def dropped(session: Session, kind: str, name: str) -> None:
             del catalog.owners[key]
         for role, held in catalog.grants.items():
             catalog.grants[role] = [entry for entry in held if not gone(entry[1], entry[2])]
-        for section, held_kind in (("stages", "STAGE"), ("formats", "FILE FORMAT"), ("pipes", "PIPE")):
+        for section, held_kind in (
+            ("stages", "STAGE"),
+            ("formats", "FILE FORMAT"),
+            ("pipes", "PIPE"),
+            ("views", "TABLE"),
+        ):
             for key in [key for key in catalog.section(section) if gone(held_kind, key)]:
                 del catalog.section(section)[key]
         for key in [key for key in catalog.section("schemas") if gone("SCHEMA", key)]:
             del catalog.section("schemas")[key]
+
+
+def replaced(session: Session, name: str) -> None:
+    """A table or view was replaced without COPY GRANTS: the new one has none of the old one's rights."""
+    catalog = session.engine.catalog
+    with catalog.changed():
+        for role, held in catalog.grants.items():
+            catalog.grants[role] = [entry for entry in held if entry[1:] != ["TABLE", name]]
 
 
 def exchanged(session: Session, one: str, other: str) -> None:

@@ -21,6 +21,7 @@ from fakesnow.conn import FakeSnowflakeConnection
 
 from eventreplay.testing.standin.engine import Engine, search_path
 from eventreplay.testing.standin.failures import SqlError, as_sql_error
+from eventreplay.testing.standin.passing import follow
 
 Run = Callable[..., duckdb.DuckDBPyConnection]
 _numbers = itertools.count(1_700_000_000_001)
@@ -45,6 +46,7 @@ class Transaction:
     snapshot: int = -1  # -1: DuckDB's transaction is not begun
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     temporary_files: list[Path] = field(default_factory=list)
+    passed: int = 0  # moves of tables that the journal has followed
 
 
 class Session:
@@ -65,6 +67,7 @@ class Session:
         self.cancelled = threading.Event()
         self.temporary: dict[tuple[str, str, str], str] = {}
         self.last_query_id = ""
+        engine.sessions[number] = self
 
     @property
     def database(self) -> str | None:
@@ -91,7 +94,7 @@ class Session:
     def begin(self) -> Transaction:
         """BEGIN; within a transaction it changes nothing, as in Snowflake."""
         if self.transaction is None:
-            self.transaction = Transaction()
+            self.transaction = Transaction(passed=self.engine.passage.count)
         return self.transaction
 
     def commit(self) -> None:
@@ -100,10 +103,12 @@ class Session:
         if transaction is None:
             return
         try:
-            if transaction.snapshot >= 0:
-                self.duck.execute("COMMIT")
-            if transaction.written:
-                self.engine.locks.committed(transaction.written)
+            with self.engine.passage.writing():
+                if transaction.snapshot >= 0:
+                    self._freshen(transaction, ())
+                    self.duck.execute("COMMIT")
+                if transaction.written:
+                    self.engine.locks.committed(transaction.written)
         except duckdb.Error as error:
             self._undo()
             raise SqlError(
@@ -145,9 +150,14 @@ class Session:
         self._start(transaction)
 
     def _freshen(self, transaction: Transaction, tables: Iterable[str]) -> None:
+        moves = self.engine.passage.since(transaction.passed, transaction.written)
+        transaction.passed = self.engine.passage.count
+        for move in moves:
+            transaction.journal = follow(transaction.journal, move)
+            transaction.written = {move.get(name, name) for name in transaction.written}
         if transaction.snapshot < 0:
             self._start(transaction)
-        elif any(self.engine.locks.last_commit(table) > transaction.snapshot for table in tables):
+        elif moves or any(self.engine.locks.last_commit(table) > transaction.snapshot for table in tables):
             self._restart(transaction)
 
     def write(
@@ -179,8 +189,11 @@ class Session:
                 cancelled=self.cancelled,
             )
             databases = {table.split(".", 1)[0] for table in writes}
-            self._freshen(transaction, reads | exclusive | databases)
-            result = work(run)
+            with self.engine.passage.writing():
+                self._freshen(transaction, reads | exclusive | databases)
+                result = work(run)
+                transaction.journal += recorded
+                transaction.written |= writes
         except BaseException:
             # Whatever ended the statement, none of it may stay.
             if alone:
@@ -188,8 +201,6 @@ class Session:
             elif transaction.snapshot >= 0:
                 self._restart(transaction)
             raise
-        transaction.journal += recorded
-        transaction.written |= writes
         if alone:
             self.commit()
         return result

@@ -39,6 +39,14 @@ def exact_integers(expression: Expr) -> Expr:
     return expression
 
 
+def count_if(expression: Expr) -> Expr:
+    """COUNT_IF of no rows is 0; fakesnow's is a sum, which is NULL."""
+    if isinstance(expression, exp.CountIf):
+        test = exp.Case(ifs=[exp.If(this=expression.this, true=exp.Literal.number(1))])
+        return exp.Count(this=test)
+    return expression
+
+
 _RESERVED = {
     name.upper()
     for (name,) in duckdb.connect()
@@ -64,6 +72,7 @@ def _first_rules(cursor: FakeSnowflakeCursor, params: MutableParams | None) -> l
     return [
         lambda e: t.identifier(e, params),
         t.upper_case_unquoted_identifiers,
+        count_if,
         lambda e: t.update_variables(e, variables=conn.variables),
         t.current_version,
         lambda e: t.set_schema(e, current_database=conn.database),
