@@ -22,7 +22,7 @@ from eventreplay.codecs.limits import Limits
 from eventreplay.codecs.router import codec_for
 from eventreplay.config import Settings, has_settings
 from eventreplay.errors import ConfigError
-from eventreplay.interfaces import Codec, QueueSource, Sink, Source
+from eventreplay.interfaces import Codec, QueueSource, Sink, Source, SupportsTypes
 from eventreplay.secret import Secret
 
 FILES = "files"
@@ -244,6 +244,11 @@ def schemas_named(schemas: str | None) -> str:
             )
         return str(installed[0])
     return schemas
+
+
+def types_of(codec: Codec) -> dict[str, str]:
+    """The fingerprint of each event type, for receipts; empty for a codec that cannot tell them apart."""
+    return dict(sorted(codec.type_fingerprints().items())) if isinstance(codec, SupportsTypes) else {}
 
 
 def limits_of(settings: Settings) -> Limits:

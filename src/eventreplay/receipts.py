@@ -103,7 +103,7 @@ def keep(log: Log, kind: str, facts: Mapping[str, object], *, began: datetime, e
         raise ConfigError(f"There is no receipt of kind {kind!r}.", hint=f"Give one of {', '.join(KINDS)}.")
     if not log.exists():
         raise ConfigError(f"There is no log at {log.url}.", hint="A receipt stands beside a log.")
-    plain = _rated(kind, _plain(facts), (ended - began).total_seconds())
+    plain = _rated(kind, _plain(facts), (_utc(ended) - _utc(began)).total_seconds())
     size = len(canonical(plain))
     if size > FACTS_BYTES_MAX:
         raise ConfigError(

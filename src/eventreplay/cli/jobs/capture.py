@@ -21,7 +21,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import QueueSource, Source
 from eventreplay.queue_capture import QueueOptions
-from eventreplay.receipts import captured
+from eventreplay.receipts import captured, options_of
 from eventreplay.redaction import redacted
 from eventreplay.totals import Totals, over_partitions
 
@@ -155,7 +155,9 @@ def _facts(request: CaptureRequest, settings: Settings, totals: list[Totals]) ->
         "segment_bytes_max": settings.segment_bytes_max,
         "payload_bytes_max": settings.payload_bytes_max,
         "workers": settings.workers,
+        "first": request.first,
         "upto": request.upto,
+        "options": options_of(request.options),
     }
     return captured(totals[0].log, found, settings=used, **_attempts(totals))
 

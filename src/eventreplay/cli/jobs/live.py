@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 
 from eventreplay import receipts
 from eventreplay.admission import AdmissionLimits
-from eventreplay.assembly import codec_of, sink_target
+from eventreplay.assembly import codec_of, limits_of, schemas_named, sink_target
 from eventreplay.capture import CaptureOptions
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.capture import queue_partitions
@@ -106,7 +106,9 @@ def run(request: LiveRequest, *, as_json: bool) -> int:
         watch.ended()
     facts = _facts(receipt)
     if receipt.loaded.commits or any(each.commits for each in receipt.captures):
-        _keep(log, {"replay_id": settings.replay_id, "fingerprint": codec.fingerprint, **facts}, began)
+        known = {"log": settings.log_url, "sink": settings.sink_url, "replay_id": settings.replay_id}
+        used = {"settings": _settings(request, settings)}
+        _keep(log, {**known, "fingerprint": codec.fingerprint, **facts, **used}, began)
     _say(settings, receipt, facts, as_json=as_json)
     if receipt.late:
         # Something hangs in a driver; the interpreter would wait for its threads for ever.
@@ -180,6 +182,20 @@ def _options(request: LiveRequest, settings: Settings) -> LiveOptions:
         ),
         finish_s=usual.finish_s if request.finish_s is None else request.finish_s,
     )
+
+
+def _settings(request: LiveRequest, settings: Settings) -> dict[str, Any]:
+    """What decides what comes out, for the receipt."""
+    return {
+        "source": request.source,
+        "journal": request.journal,
+        "options": receipts.options_of(request.options),
+        "schemas": schemas_named(request.schemas),
+        "limits": asdict(limits_of(settings)),
+        "segment_positions": settings.segment_positions,
+        "segment_bytes_max": settings.segment_bytes_max,
+        "payload_bytes_max": settings.payload_bytes_max,
+    }
 
 
 def _facts(receipt: LiveReceipt) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from eventreplay.assembly import codec_of
+from eventreplay.assembly import codec_of, limits_of, schemas_named, types_of
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.receipts import kept
@@ -18,7 +18,7 @@ from eventreplay.cli.screen import print_json, print_line
 from eventreplay.config import Settings
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
-from eventreplay.receipts import loaded
+from eventreplay.receipts import loaded, options_of
 from eventreplay.replay import ReplayReceipt, replay
 from eventreplay.retrying import retried
 
@@ -49,7 +49,7 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
     log = retried(partial(assembly.existing_log, settings.log_url, request.config), told=warn_of_retry)
     codec = codec_of(request.schemas, settings)
     receipt = ReplayReceipt(replay_id=settings.replay_id, fingerprint=codec.fingerprint)
-    with kept(log, "replay", partial(_facts, log, settings, receipt)) as proof:
+    with kept(log, "replay", partial(_facts, request, log, settings, codec, receipt)) as proof:
         retried(partial(_once, request, settings, log, codec, receipt), told=warn_of_retry)
     if as_json:
         print_json({"log": settings.log_url, **asdict(receipt), "receipt": proof.number})
@@ -64,10 +64,19 @@ def run(request: ReplayRequest, *, as_json: bool) -> int:
     return 0
 
 
-def _facts(log: Log, settings: Settings, receipt: ReplayReceipt) -> dict[str, Any] | None:
+def _facts(
+    request: ReplayRequest, log: Log, settings: Settings, codec: Codec, receipt: ReplayReceipt
+) -> dict[str, Any] | None:
     if not receipt.commits:
         return None
-    used = {"batch_rows_max": settings.batch_rows_max, "workers": settings.workers}
+    used = {
+        "schemas": schemas_named(request.schemas),
+        "limits": asdict(limits_of(settings)),
+        "types": types_of(codec),
+        "options": options_of(request.options),
+        "batch_rows_max": settings.batch_rows_max,
+        "workers": settings.workers,
+    }
     return loaded(log, receipt, sink=settings.sink_url, settings=used)
 
 
