@@ -9,6 +9,7 @@ import typer
 
 from eventreplay.cli.commands import (
     capture,
+    dbt,
     demo,
     doctor,
     inspect,
@@ -66,6 +67,7 @@ replay.register(app)
 verify.register(app)
 prove.register(app)
 live.register(app)
+dbt.register(app)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(log.app, name="log")
 app.add_typer(quarantine.app, name="quarantine")

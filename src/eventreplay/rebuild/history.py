@@ -68,7 +68,7 @@ class History:
         if made_by == codec.fingerprint:
             return Built(fingerprint=made_by, types=codec_types(codec))
         told = [live.facts, *self.of_kind("replay", "live", "rebuild")]
-        types = (facts.get("types") for facts in told if facts.get("codec") == made_by)
+        types = (_types(facts) for facts in told if facts.get("codec") == made_by)
         return Built(fingerprint=made_by, types=next((found for found in types if found), None))
 
     def models(self, live: Generation, models: Mapping[str, Model]) -> dict[str, str] | None:
@@ -101,6 +101,12 @@ class History:
             if facts.get("full_refresh") or is_whole:
                 return prints
         return prints | ({base} if base is not None else set())
+
+
+def _types(facts: _Facts) -> Mapping[str, str] | None:
+    """The fingerprints of a codec's types, as a generation or a receipt of a replay has them."""
+    found = facts.get("types") or (facts.get("settings") or {}).get("types")
+    return found if isinstance(found, Mapping) else None
 
 
 def _labelled(receipts: Iterable[Receipt], sink_url: str, live: str) -> Iterable[Past]:
