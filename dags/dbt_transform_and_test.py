@@ -6,7 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-from eventreplay_defaults import DBT_THRESHOLDS, MARTS_POOL, SINK_URL, dag_arguments, parameter, switch
+from eventreplay_defaults import (
+    DBT_THRESHOLDS,
+    LOG_URL,
+    MARTS_POOL,
+    SINK_URL,
+    dag_arguments,
+    parameter,
+    switch,
+)
 
 from eventreplay_airflow import DbtOperator
 from eventreplay_airflow.assets import RAW_EVENTS
@@ -63,6 +71,7 @@ def dbt_transform_and_test() -> None:
         task_id="build",
         command="build",
         full_refresh=parameter("full_refresh"),
+        log=LOG_URL,  # its receipt says by which models: a rebuild compares with that
         pool=MARTS_POOL,  # not while two generations change places
         execution_timeout=timedelta(hours=4),
         doc_md="Models, their unit tests and their data tests, in dependency order.",

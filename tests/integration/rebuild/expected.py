@@ -102,10 +102,10 @@ def differing(ask: Ask, live: str, other: str) -> dict[str, tuple[Keys, Keys]]:
 
 
 def unequal_tables(ask: Ask, live: str, other: str) -> set[str]:
-    """Tables of STAGING and MART, and RAW's own, of which the two generations do not hold the same rows."""
+    """Tables and views of which the two generations do not hold the same rows; of RAW its own two."""
     tables = ask(
-        "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
-        f" and table_schema in ('STAGING{live}', 'MART{live}') and lower(table_name) <> 'load_watermarks'"
+        "select table_schema, table_name from information_schema.tables"
+        f" where table_schema in ('STAGING{live}', 'MART{live}') and lower(table_name) <> 'load_watermarks'"
     )
     named = [(schema.removesuffix(live), name) for schema, name in tables]
     unequal = set()

@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parents[3]
 JOURNAL = "journal"
 SEED = 7
 SCHEMAS = "sportscards-mended"
+SMALL = frozenset({
+    "events", "orders", "intermediate", "fct_orders", "fct_order_lines", "agg_revenue_daily",
+    "agg_customer_purchases", "agg_demand_sku_daily",
+})  # fmt: skip
+"""Folders and models of the small project."""
 
 _REVENUE = "cast(coalesce(lines.revenue, 0) - orders.refunded_amount as decimal(38, 4)) as net_revenue,"
 _REVENUE_CHANGED = """cast(
@@ -70,16 +75,24 @@ def codec_changed() -> Codec:
     return codec
 
 
-def project_before() -> Path:
-    """The dbt project as it was."""
-    return project_folder()
+def project_before(folder: Path, *, whole: bool) -> Path:
+    """A copy of the dbt project as it was; orders and what is made of them alone, unless it is `whole`."""
+    made = folder / "dbt-before"
+    left = shutil.ignore_patterns("target", "logs", "__pycache__")
+    shutil.copytree(project_folder(), made, ignore=left)
+    if not whole:
+        for path in [*(made / "models").rglob("*.sql"), *(made / "models").rglob("*.yml")]:
+            if path.stem not in SMALL and path.parent.name not in SMALL:
+                path.unlink()
+        shutil.rmtree(made / "tests/singular")
+        shutil.rmtree(made / "analyses")
+    return made
 
 
-def project_changed(folder: Path) -> Path:
+def project_changed(folder: Path, before: Path) -> Path:
     """A copy of it in which shipping fees are revenue."""
     made = folder / "dbt-changed"
-    left = shutil.ignore_patterns("target", "logs", "__pycache__")
-    shutil.copytree(project_before(), made, ignore=left)
+    shutil.copytree(before, made)
     model = made / "models/marts/fct_orders.sql"
     text = model.read_text("utf-8")
     assert text.count(_REVENUE) == 1

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from eventreplay.errors import ConfigError, TransformError
 from eventreplay.log import Log
+from eventreplay.rebuild import built_fingerprints
 from eventreplay.redaction import names_secret
 from eventreplay.secret import Secret
 from eventreplay.transform import Node, Transformation, project_folder, transform
@@ -132,6 +133,12 @@ class DbtWork:
             "nodes": dict(sorted(counts.items())),
             "models": [node.name for node in built[:MODELS_SHOWN_MAX]],
             "failed": [node.name for node in nodes if node.status in {"error", "fail", "runtime error"}],
+            "full_refresh": request.full_refresh,
+            "suffix": str(request.environment.get("EVENTREPLAY_SCHEMA_SUFFIX", "")),
+            # By which versions: the next plan of a rebuild finds them in the receipt.
+            "fingerprints": built_fingerprints(
+                {node.name for node in built}, Path(request.work), self._project, request.variables
+            ),
         }
         extra = {"invocation_id": facts["invocation_id"], "project": facts["project_fingerprint"]}
         tables = [node.relation for node in built if node.relation is not None]
