@@ -24,6 +24,7 @@ WIDE_PX, NARROW_PX = 1080, 326
 HALF_PX = 510
 HEIGHT_PX, TALL_PX, NARROW_HEIGHT_PX = 190, 240, 170
 _PANEL_GAP_PX = 18
+_BAR_PX = 22
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 8))
 """As many series as one chart may have; the style sheet gives them their light and dark values."""
 
@@ -166,16 +167,65 @@ def stacked_weeks(rows: Rows, series: Sequence[str], *, wide_px: int) -> Mapping
 
 
 def stacked_bars(
-    rows: Rows, names: Sequence[str], series: Sequence[str], *, wide_px: int
+    rows: Rows, names: Sequence[str], series: Sequence[str], *, wide_px: int, names_px: int = 76
 ) -> Mapping[str, Spec]:
-    """A horizontal bar a name, stacked by series. Rows: name, series, order, value, tip."""
-    room: Spec = {"minExtent": 76, "maxExtent": 76}
+    """A horizontal bar a name, stacked by series. Rows: name, series, order, value, tip.
+
+    `names_px` is the room for names; the chart grows with their number.
+    """
+    room: Spec = {"minExtent": names_px, "maxExtent": names_px}
     encoding: Spec = {
         "y": {"field": "name", "type": "nominal", "sort": list(names), "title": None, "axis": room},
         "x": {"field": "value", "type": "quantitative", "title": None, "axis": {**_COUNTS, "tickCount": 4}},
         **_stacked(series),
     }
-    return _two({"mark": "bar", "encoding": encoding}, rows, wide_px, left_px=76)
+    variants = _two({"mark": "bar", "encoding": encoding}, rows, wide_px, left_px=names_px)
+    height_px = len(names) * _BAR_PX
+    return {name: {**spec, "height": max(int(spec["height"]), height_px)} for name, spec in variants.items()}
+
+
+def before_and_after(rows: Rows, *, wide_px: int) -> Mapping[str, Spec]:
+    """Two lines by day, and below them by how much they differ. Rows: day, before, after, change, tip.
+
+    `before` is a broad soft line and `after` a thin one over it; a day that has no value has no point.
+    """
+
+    def line(name: str, colour: str, width: float) -> Spec:
+        return {
+            "transform": [{"filter": f"isValid(datum.{name})"}],
+            "mark": {"type": "line", "color": colour, "strokeWidth": width, "aria": False},
+            "encoding": {
+                "x": {**_DAY, "axis": _TIME_AXIS},
+                "y": {"field": name, "type": "quantitative", "title": None, "axis": _COUNTS},
+            },
+        }
+
+    values: Spec = {"values": list(rows)}
+
+    def variant(width_px: int, height_px: int) -> Spec:
+        lines: Spec = {
+            "width": width_px - _LEFT_PX,
+            "height": height_px,
+            "layer": [line("before", "var(--soft)", 5), line("after", "var(--c1)", 1.8)],
+        }
+        change: Spec = {
+            "width": width_px - _LEFT_PX,
+            "height": height_px // 3,
+            "mark": {"type": "bar", "color": "var(--c5)", "binSpacing": 0.5},
+            "encoding": {
+                "x": {**_DAY, "axis": {**_TIME_AXIS, "labels": False, "ticks": False, "domain": False}},
+                "y": {
+                    "field": "change",
+                    "type": "quantitative",
+                    "title": None,
+                    "axis": {**_COUNTS, "tickCount": 2},
+                },
+                "description": {"field": "tip"},
+            },
+        }
+        return {"data": values, "vconcat": [lines, change], "spacing": 8}
+
+    return {"wide": variant(wide_px, 120), "narrow": variant(NARROW_PX, 110)}
 
 
 def _stacked(series: Sequence[str]) -> Spec:

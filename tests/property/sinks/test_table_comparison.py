@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventreplay.comparison import Place, Question, TableDifference
+from eventreplay.comparison import Place, Question, SupportsTableComparison, TableDifference
 from eventreplay.sinks import duckdb_comparison
+from eventreplay.sinks.duckdb import DuckDBSink
 
 COLUMNS = {
     "k": "BIGINT",
@@ -33,13 +34,16 @@ LAST_DIGIT = (
     Decimal("12345678901234567890.123456789012345678"),
     Decimal("12345678901234567890.123456789012345679"),
 )
+MOMENTS = tuple(
+    datetime.fromisoformat(text) for text in ("2026-01-01T00:00:00", "2026-01-01T00:00:00.000001")
+)
 
 rows = st.tuples(
     st.one_of(st.none(), st.integers(0, 3)),
     st.sampled_from(["a", "b", "ä", None]),
     st.sampled_from([None, *LAST_DIGIT, Decimal(0), Decimal("-99999999999999999999.999999999999999999")]),
     st.sampled_from([None, 0.1, 0.1 + 2**-56, math.nan, math.inf]),
-    st.sampled_from([None, datetime(2026, 1, 1), datetime(2026, 1, 1, 0, 0, 0, 1)]),
+    st.sampled_from([None, *MOMENTS]),
     st.sampled_from([None, "", "x", "X", "it's"]),
     st.sampled_from([None, [], [1], [1, None]]),
     st.sampled_from([None, date(2026, 1, 1), date(2026, 1, 2)]),
@@ -155,9 +159,6 @@ def test_sums_by_day_are_exact(connection: duckdb.DuckDBPyConnection, before: li
 
 
 def test_the_sink_offers_it(tmp_path: Path) -> None:
-    from eventreplay.comparison import SupportsTableComparison
-    from eventreplay.sinks.duckdb import DuckDBSink
-
     with DuckDBSink(tmp_path / "w.duckdb", clock=lambda: datetime.now(UTC)) as sink:
         assert isinstance(sink, SupportsTableComparison)
         assert sink.tables("raw") == ["CHECKPOINTS", "EVENTS", "QUARANTINE"]

@@ -143,8 +143,8 @@ def _say_columns(one: Compared) -> None:
         print_line(f"{one.name}.{column.name}: {column.before} before, {column.after} now")
     if found.duplicates is not None:
         print_line(
-            f"{one.name}: {found.duplicates.keys:,} keys are those of several rows, {found.duplicates.before:,}"
-            f" before and {found.duplicates.after:,} now; these were compared as whole rows.",
+            f"{one.name}: {found.duplicates.keys:,} keys are those of several rows,"
+            f" {found.duplicates.before:,} before and {found.duplicates.after:,} now; these were compared as whole rows.",
             style="bold",
         )
     if found.columns:
