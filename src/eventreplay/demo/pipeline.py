@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
 from eventreplay.capture import CaptureOptions, capture
-from eventreplay.codecs.router import codec_for
+from eventreplay.codecs.router import Router, codec_for
 from eventreplay.demo import schemas
 from eventreplay.demo.cardlists import CardListSource
 from eventreplay.demo.generator import GeneratedSource
@@ -30,9 +30,11 @@ from eventreplay.demo.report import write_report
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Source
 from eventreplay.log import Log
-from eventreplay.replay import replay
+from eventreplay.rebuild import codec_types, dbt_facts
+from eventreplay.receipts import keep, loaded
+from eventreplay.replay import ReplayReceipt, replay
 from eventreplay.sinks.duckdb import DuckDBSink
-from eventreplay.transform import Node, project_folder, transform
+from eventreplay.transform import Node, Transformation, project_folder, transform
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,6 +93,35 @@ class _Timings:
         self.steps[name] = measured
 
 
+@frozen
+class _Book:
+    """Receipts of what was loaded and built: a rebuild plans by them."""
+
+    log: Log
+    sink: str
+    options: DemoOptions
+    now: Callable[[], datetime]
+
+    def loaded(self, done: ReplayReceipt, codec: Router, began: datetime, seconds: float) -> None:
+        """One of a load; none if there was nothing to load."""
+        if done.commits:
+            used = {
+                "schemas": codec.protobuf.schemas.name,
+                "limits": asdict(codec.protobuf.limits),
+                "types": codec_types(codec),
+                "options": {},
+                "batch_rows_max": self.options.batch_rows,
+                "workers": self.options.workers,
+            }
+            facts = loaded(self.log, done, sink=self.sink, settings=used, seconds=seconds)
+            keep(self.log, "replay", facts, began=began, ended=self.now())
+
+    def built(self, done: Transformation, work: Path, began: datetime) -> None:
+        """One of a build."""
+        facts = dbt_facts(done, sink=self.sink, command="build", project=project_folder(), work=work)
+        keep(self.log, "dbt", facts, began=began, ended=self.now())
+
+
 def run_demo(
     options: DemoOptions, screen: Screen, *, now: Callable[[], datetime], clock: Callable[[], float]
 ) -> dict[str, object]:
@@ -132,18 +163,14 @@ def run_demo(
         timings.of("replay") as m,
         DuckDBSink(warehouse, clock=now) as sink,
     ):
-        m["rows"] = replay(
+        began = now()
+        loads = replay(
             log, sink, codec, batch_rows_max=options.batch_rows, workers=options.workers, progress=progress
-        ).read
-    with screen.step("dbt       RAW → STAGING → MART", "nodes") as progress, timings.of("dbt") as m:
-        nodes = transform(
-            project_folder(),
-            "build",
-            environment=DuckDBSink.dbt_environment(warehouse),
-            work=folder / "dbt",
-            progress=progress,
-        ).nodes
-        m["rows"] = len(nodes)
+        )
+        m["rows"] = loads.read
+    book = _Book(log, f"duckdb:///{warehouse}", options, now)
+    book.loaded(loads, codec, began, timings.steps["replay"]["seconds"])
+    nodes = _built(warehouse, folder / "dbt", book, screen, timings)
     with (
         screen.step("ledger    what is true, from the generator", "events") as progress,
         timings.of("ledger"),
@@ -158,6 +185,22 @@ def run_demo(
         )
     with screen.step("report    compare and draw", "steps"):
         return _finish(options, log, warehouse, nodes, timings)
+
+
+def _built(warehouse: Path, work: Path, book: _Book, screen: Screen, timings: _Timings) -> tuple[Node, ...]:
+    """RAW to STAGING and MART; what became of each node."""
+    with screen.step("dbt       RAW → STAGING → MART", "nodes") as progress, timings.of("dbt") as m:
+        began = book.now()
+        done = transform(
+            project_folder(),
+            "build",
+            environment=DuckDBSink.dbt_environment(warehouse),
+            work=work,
+            progress=progress,
+        )
+        m["rows"] = len(done.nodes)
+    book.built(done, work, began)
+    return done.nodes
 
 
 def _prepare(options: DemoOptions) -> Path:

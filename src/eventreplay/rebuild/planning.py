@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from eventreplay.errors import ConfigError, GenerationError
 from eventreplay.generations import Generation, SupportsGenerations, checked_name, suffix_of
@@ -73,38 +73,17 @@ def plan(
         GenerationError: the name is taken, or a promotion was broken off.
         PlanError: the project cannot be built beside the live tables.
     """
-    suffix = suffix_of(checked_name(name))
+    checked_name(name)
     if not log.exists():
         raise ConfigError(f"There is no log at {log.url}.", hint="A rebuild reads a log.", log=log.url)
     selection = selection or Selection()
     partitions = planned_partitions(log, until)
     live = (patience or Patience()).of(lambda: _look(open_sink, name, replay_id, log.partitions()))
-    raw_schema = raw_schema_of(dbt)
-    shadow = shadow_variables(raw_schema, suffix, makes_raw=True)
-    parsed = dbt.run("parse", environment=shadow, place=shadow_place(name))
-    lineage = lineage_of(
-        read_manifest(dbt.work / shadow_place(name)),
-        suffix=suffix,
-        raw_schema=raw_schema,
-        project=dbt.project,
-        variables=dbt.variables,
-    )
+    project, lineage = _parsed(dbt, name)
     history = History.of(log, sink_url, live.generation.name)
-    built = Built(fingerprint=codec.fingerprint, types=codec_types(codec))
-    before = history.codec("+".join(sorted(set(live.made_by.values()))) or None, live.generation, codec)
-    types = _types(before, built)
-    raw_before = live.generation.facts.get("raw_fingerprint")
-    reasons = _raw_reasons(before, built, types, raw_before, force_raw=force_raw)
-    if not selection.is_all:
-        reasons.append("only some of the rows are taken")
-    if until:
-        reasons.append("not all of the log is read")
-    models_before = history.models(live.generation, lineage.models)
-    changed = _changed(lineage, models_before)
-    moves_rows = bool(reasons) and (types != () or not selection.is_all or bool(until))
-    tables = [f"{raw_schema}.EVENTS", f"{raw_schema}.QUARANTINE"] if moves_rows else []
-    affected = lineage.affected_by(changed, _as_named(lineage, tables))
-    schemas = (*((raw_schema,) if reasons else ()), *lineage.schemas())
+    found = _judged(live, history, lineage, codec, raw_schema_of(dbt))
+    reasons = _reasons(found, selection, until=bool(until), forced=force_raw)
+    affected = found.affected(lineage, moves_rows=found.moves_rows or not selection.is_all or bool(until))
     return Plan(
         name=name,
         made=now or datetime.now(UTC),
@@ -115,24 +94,89 @@ def plan(
         live=live.generation.name,
         selection=selection,
         is_as_of=bool(until),
-        schemas=schemas,
+        schemas=(*((found.raw_schema,) if reasons else ()), *lineage.schemas()),
+        raw_reasons=reasons,
+        project=project,
+        adapter=lineage.adapter,
+        models=lineage.models,
+        models_affected=affected,
+        exposures=lineage.exposed(affected),
+        estimate=estimate(log, history, codec, partitions, makes_raw=bool(reasons)),
+        notes=_notes(lineage, found, selection, until=bool(until)),
+        settings=dict(settings or {}),
+        **found.of_plan(),
+    )
+
+
+@frozen(kw_only=True)
+class _Found:
+    """What differs between what is live and what would be made; fields as those of `Plan`."""
+
+    raw_schema: str
+    raw_fingerprint: str
+    raw_fingerprint_before: str | None
+    codec: Built
+    codec_before: Built | None
+    types_changed: tuple[str, ...] | None
+    models_before: Mapping[str, str] | None
+    models_changed: tuple[str, ...]
+    raw_reasons: tuple[str, ...]
+
+    @property
+    def moves_rows(self) -> bool:
+        """Whether rows of RAW may become others."""
+        return bool(self.raw_reasons) and self.types_changed != ()
+
+    def affected(self, lineage: Lineage, *, moves_rows: bool) -> tuple[str, ...]:
+        """Models that may come out otherwise. Names of sources may be written in any case."""
+        wanted = {f"{self.raw_schema}.{table}".upper() for table in ("EVENTS", "QUARANTINE")}
+        reads = {table for model in lineage.models.values() for table in model.reads}
+        moved = [table for table in reads if table.upper() in wanted] if moves_rows else []
+        return lineage.affected_by(self.models_changed, moved)
+
+    def of_plan(self) -> dict[str, Any]:
+        """Everything that stands in a plan as it is here."""
+        facts = asdict(self, recurse=False)
+        del facts["raw_reasons"]
+        return facts
+
+
+def _parsed(dbt: Dbt, name: str) -> tuple[str, Lineage]:
+    """The project's fingerprint, and what it makes when it is built as the shadow `name`."""
+    suffix, raw_schema = suffix_of(name), raw_schema_of(dbt)
+    shadow = shadow_variables(raw_schema, suffix, makes_raw=True)
+    parsed = dbt.run("parse", environment=shadow, place=shadow_place(name))
+    lineage = lineage_of(
+        read_manifest(dbt.work / shadow_place(name)),
+        suffix=suffix,
         raw_schema=raw_schema,
-        raw_reasons=tuple(reasons),
+        project=dbt.project,
+        variables=dbt.variables,
+    )
+    return parsed.project_fingerprint, lineage
+
+
+def _judged(live: _Live, history: History, lineage: Lineage, codec: Codec, raw_schema: str) -> _Found:
+    built = Built(fingerprint=codec.fingerprint, types=codec_types(codec))
+    before = history.codec("+".join(sorted(set(live.made_by.values()))) or None, live.generation, codec)
+    types = None
+    if before is not None and before.types is not None and built.types is not None:
+        types = changed_types(before.types, built.types)
+    raw_before = live.generation.facts.get("raw_fingerprint")
+    models_before = history.models(live.generation, lineage.models)
+    known = models_before or {}
+    return _Found(
+        raw_schema=raw_schema,
         raw_fingerprint=raw_fingerprint(),
         raw_fingerprint_before=None if raw_before is None else str(raw_before),
         codec=built,
         codec_before=before,
         types_changed=types,
-        project=parsed.project_fingerprint,
-        adapter=lineage.adapter,
-        models=lineage.models,
         models_before=models_before,
-        models_changed=changed,
-        models_affected=affected,
-        exposures=lineage.exposed(affected),
-        estimate=estimate(log, history, codec, partitions, makes_raw=bool(reasons)),
-        notes=_notes(lineage, models_before, types, before, selection, until=bool(until)),
-        settings=dict(settings or {}),
+        models_changed=tuple(
+            name for name, model in lineage.models.items() if known.get(name) != model.fingerprint
+        ),
+        raw_reasons=tuple(_raw_reasons(before, built, types, raw_before)),
     )
 
 
@@ -161,31 +205,26 @@ def _made_by(sink: Sink, replay_id: str, partitions: Sequence[str]) -> dict[str,
     return {name: known.fingerprint for name, known in checkpoints.items() if known is not None}
 
 
-def _types(before: Built | None, built: Built) -> tuple[str, ...] | None:
-    if before is None or before.types is None or built.types is None:
-        return None
-    return changed_types(before.types, built.types)
+def _reasons(found: _Found, selection: Selection, *, until: bool, forced: bool) -> tuple[str, ...]:
+    """Why RAW is made again; none: it stays."""
+    more = (
+        ("it was asked for", forced),
+        ("only some of the rows are taken", not selection.is_all),
+        ("not all of the log is read", until),
+    )
+    return (*found.raw_reasons, *(said for said, holds in more if holds))
 
 
 def _raw_reasons(
-    before: Built | None,
-    built: Built,
-    types: tuple[str, ...] | None,
-    raw_before: Any,
-    *,
-    force_raw: bool,
-) -> list[str]:
-    reasons = []
+    before: Built | None, built: Built, types: tuple[str, ...] | None, raw_before: Any
+) -> Iterator[str]:
     if before is None:
-        reasons.append("nothing is loaded yet")
+        yield "nothing is loaded yet"
     elif before.fingerprint != built.fingerprint:
         which = "of which types is not known" if types is None else f"types: {_some(types) or 'none'}"
-        reasons.append(f"the codec is another ({which})")
+        yield f"the codec is another ({which})"
     if raw_before not in {None, raw_fingerprint()}:
-        reasons.append("RAW has other columns")
-    if force_raw:
-        reasons.append("it was asked for")
-    return reasons
+        yield "RAW has other columns"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -193,39 +232,20 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_MAX]) + more
 
 
-def _changed(lineage: Lineage, before: Mapping[str, str] | None) -> tuple[str, ...]:
-    known = before or {}
-    return tuple(name for name, model in lineage.models.items() if known.get(name) != model.fingerprint)
-
-
-def _as_named(lineage: Lineage, tables: Sequence[str]) -> list[str]:
-    """Tables as the project writes them: names of sources may be in any case."""
-    wanted = {table.upper() for table in tables}
-    return [table for model in lineage.models.values() for table in model.reads if table.upper() in wanted]
-
-
-def _notes(
-    lineage: Lineage,
-    models_before: Mapping[str, str] | None,
-    types: tuple[str, ...] | None,
-    before: Built | None,
-    selection: Selection,
-    *,
-    until: bool,
-) -> tuple[str, ...]:
+def _notes(lineage: Lineage, found: _Found, selection: Selection, *, until: bool) -> tuple[str, ...]:
     notes = []
-    if before is not None and types is None:
+    if found.codec_before is not None and found.types_changed is None:
         notes.append("What the live RAW was decoded by is known as a whole only, not by event type.")
-    if models_before is None:
+    if found.models_before is None:
         notes.append(
             "How the live models were made is not on record: all count as changed. `eventreplay dbt build` "
             "keeps a receipt of it."
         )
     else:
-        unknown = sorted(set(lineage.models) - set(models_before))
+        unknown = sorted(set(lineage.models) - set(found.models_before))
         if unknown:
             notes.append(f"New, or made by more than one version: {_some(unknown)}.")
-        gone = sorted(set(models_before) - set(lineage.models))
+        gone = sorted(set(found.models_before) - set(lineage.models))
         if gone:
             notes.append(f"Made before, and by this project no more: {_some(gone)}.")
     if lineage.snapshots:

@@ -100,10 +100,7 @@ def plan(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say what a rebuild would do: which codec, types and models changed, what is read, how long it takes.
-
-    Nothing is changed. The plan is a file to be reviewed; the later steps keep to it.
-    """
+    """Say what a rebuild would do, and for how long; a file to be reviewed, that the later steps keep to."""
     from eventreplay.cli.jobs import rebuild_ends, rebuild_steps  # noqa: PLC0415 - see the package
 
     code = rebuild_ends.Code(
