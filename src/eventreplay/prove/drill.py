@@ -109,12 +109,16 @@ def drilled(
         for name, file in zip("ab", files, strict=True):
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_literal(file)})")
         found = None
-        if keys and _is_unique(connection, keys):
-            found = _keyed(connection, keys, shown, wanted, named_max)
-        if found is None:
+        if not keys:
             found = _whole_rows(connection, wanted, named_max)
-        if not found.rows and not lacking and not retyped:
-            found = _order(connection, keys)
+        elif _is_unique(connection, keys):
+            found = _keyed(connection, keys, shown, wanted, named_max)
+            if not found.rows and not lacking and not retyped:
+                found = _order(connection, keys)
+    if found is None:
+        # The project calls something a key that names several rows: all columns are looked at instead.
+        (scratch / "whole").mkdir()
+        return drilled(one, other, key=(), scratch=scratch / "whole", named_max=named_max)
     columns = tuple(dict.fromkeys([*lacking, *retyped, *found.columns]))
     named = found.named
     if not named:

@@ -154,9 +154,13 @@ def _keys(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     for node in nodes.values():
         about = node.get("test_metadata") or {}
         model, arguments = node.get("attached_node"), about.get("kwargs") or {}
-        column = arguments.get("column_name")
+        column, several = arguments.get("column_name"), None
+        for name in ("combination_of_columns", "columns"):
+            several = several or arguments.get(name)
         if about.get("name") == "unique" and model and column:
             found.setdefault(str(model), (str(column),))
+        elif str(about.get("name")).startswith("unique") and model and isinstance(several, list):
+            found.setdefault(str(model), tuple(map(str, several)))
     return found
 
 
