@@ -71,7 +71,8 @@ class Question:
         by: a column whose values are summed apart, such as a currency.
         guesses: where no `day` is given, the only column of dates is it, or else `day`, `*_date`, `*_day`;
             where no `by` is given, `currency_code` or `currency`.
-        metrics: columns that are summed; None: every exact number outside of the key; no column: rows only.
+        metrics: columns that are summed; None: every exact number outside of the key but ids, offsets and the
+            like; no column: rows only.
         samples_max: rows shown of each kind.
     """
 

@@ -22,6 +22,8 @@ Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
 _CURRENCIES = ("currency_code", "currency")
 _DAY_ENDS = ("_date", "_day")
+_NO_AMOUNTS = ("_id", "_hash", "_key", "_number", "_offset", "_position")
+"""Numbers whose sum says nothing; a question may name them all the same."""
 
 
 @frozen(kw_only=True)
@@ -213,7 +215,9 @@ class Pair:
         chosen = [
             (form.before, form.after)
             for form in self.compared
-            if form.after.family == form.before.family == "exact" and form.after.name not in apart
+            if form.after.family == form.before.family == "exact"
+            and form.after.name not in apart
+            and not form.after.name.lower().endswith(_NO_AMOUNTS)
         ]
         return tuple(self._summed(there, here) for there, here in chosen[:METRICS_MAX])
 

@@ -54,7 +54,7 @@ def page(found: Difference) -> str:
         overview=_overview(differing, room) if differing else None,
         tables=[_row(one) for one in found.tables],
         types=[_type_row(one) for one in found.types],
-        details=[_detail(one, room) for one in differing],
+        details=[_detail(one, room) for one in sorted(differing, key=_urgency)],
         standings=[
             (
                 safe(one.partition),
@@ -79,6 +79,11 @@ class _Room:
     def take(self) -> bool:
         self.left -= 1
         return self.left >= 0
+
+
+def _urgency(one: Compared) -> bool:
+    """What nobody can explain comes first, else in the order in which the tables are made."""
+    return one.verdict.state != "unexplained"
 
 
 def _heads(found: Difference) -> list[View]:

@@ -56,7 +56,8 @@ def except_all(file: Path, table: str, columns: str = "*") -> tuple[int, int]:
     with duckdb.connect(str(file)) as connection:
         counts = [
             connection.execute(
-                f"SELECT count(*) FROM (SELECT {columns} FROM {a}.{name} EXCEPT ALL SELECT {columns} FROM {b}.{name})"
+                f"SELECT count(*) FROM (SELECT {columns} FROM {a}.{name}"
+                f" EXCEPT ALL SELECT {columns} FROM {b}.{name})"
             ).fetchall()[0][0]
             for a, b in ((f"{schema}_G1", schema), (schema, f"{schema}_G1"))
         ]

@@ -144,7 +144,8 @@ def _say_columns(one: Compared) -> None:
     if found.duplicates is not None:
         print_line(
             f"{one.name}: {found.duplicates.keys:,} keys are those of several rows,"
-            f" {found.duplicates.before:,} before and {found.duplicates.after:,} now; these were compared as whole rows.",
+            f" {found.duplicates.before:,} before and {found.duplicates.after:,} now;"
+            " these were compared as whole rows.",
             style="bold",
         )
     if found.columns:
