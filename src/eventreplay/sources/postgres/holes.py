@@ -186,9 +186,12 @@ def _joined(holes: np.ndarray) -> np.ndarray:
 def present(session: Session, table: Any, id_column: Any, where: Any, ranges: np.ndarray) -> list[int]:
     """Which ids of these ranges are there, in ranges of `FETCHED_ROWS` at a time; at most so many ids."""
     sql = drivers.psycopg2().sql
+    # Range by range, which the LIMIT inside enforces. Of a plain join the server expects to have enough rows
+    # soon, and compares each of the table's with each range; as a rule there are none at all.
     statement = sql.SQL(
-        "SELECT {id} FROM unnest({low}::bigint[], {high}::bigint[]) AS gap(low, high) "
-        "JOIN {table} ON {id} BETWEEN gap.low AND gap.high WHERE true{where} ORDER BY 1 LIMIT {most}"
+        "SELECT late.id FROM unnest({low}::bigint[], {high}::bigint[]) AS gap(low, high) CROSS JOIN LATERAL "
+        "(SELECT {id} AS id FROM {table} WHERE {id} BETWEEN gap.low AND gap.high{where} ORDER BY 1 "
+        "LIMIT {most}) AS late LIMIT {most}"
     )
     found: list[int] = []
     for begin in range(0, len(ranges), FETCHED_ROWS):
