@@ -197,7 +197,17 @@ def _look_for_late(source: Source, log: Log, partition: str) -> None:
     """Raise for events that appeared where none could; all others are committed by then."""
     if not isinstance(source, SupportsGaps):
         return
-    found = source.late(_open_gaps(log, partition))
+    ledger = log.gaps(partition)
+    looked: list[Gaps] = []
+
+    def open_gaps() -> Iterator[Gaps]:
+        # Read from the store only when the source begins to look.
+        looked.extend(ledger.open())
+        yield from looked
+
+    found = source.late(open_gaps())
+    if looked:
+        ledger.note_recheck(len(found))
     if found:
         positions = position_ranges(found)
         shown = ",".join(positions[:20])
@@ -209,11 +219,6 @@ def _look_for_late(source: Source, log: Log, partition: str) -> None:
             partition=partition,
             positions=positions,
         )
-
-
-def _open_gaps(log: Log, partition: str) -> Iterator[Gaps]:
-    """Read from the store only when the source begins to look."""
-    yield from log.gaps(partition).open()
 
 
 def capture_late(

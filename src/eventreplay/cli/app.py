@@ -12,6 +12,7 @@ from eventreplay.cli.commands import (
     dbt,
     demo,
     doctor,
+    gaps,
     inspect,
     live,
     log,
@@ -70,6 +71,7 @@ live.register(app)
 dbt.register(app)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(log.app, name="log")
+app.add_typer(gaps.app, name="gaps")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(postgres.app, name="postgres")

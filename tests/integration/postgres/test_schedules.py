@@ -142,7 +142,11 @@ def test_a_prepared_transaction_holds_and_is_named(postgres_url: str, tmp_path: 
             assert capture(source, log, PARTITION).position == 2
     (gaps,) = log.gaps(PARTITION).entries()
     assert (gaps.first.to_pylist(), gaps.last.to_pylist()) == ([1], [1])
-    assert set(gaps.evidence) == {"first_snapshot", "second_snapshot", "waited_for"}
+    assert set(gaps.evidence) == {
+        "first_snapshot", "second_snapshot", "waited_for", "held_by", "held_since", "decided_at",
+    }  # fmt: skip
+    assert "prepared transaction 'gid of the test'" in gaps.evidence["held_by"]
+    assert gaps.evidence["held_since"] < gaps.evidence["decided_at"]
     assert log.check().ok
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +24,8 @@ from eventreplay.sources.postgres.holes import Hold, Look
 
 POLL_MIN_S = 0.005
 POLL_MAX_S = 0.5
+HOLDERS_TOLD_MAX = 8
+"""Transactions that the ledger describes; all of them are named by their virtual ids."""
 
 
 @define
@@ -34,6 +38,8 @@ class _Pending:
     snapshot: str
     waiting: set[str]
     listed: list[str]
+    since: datetime
+    holders: dict[tuple[str, bool], str]
     prepared_listed: bool = False
 
 
@@ -44,12 +50,14 @@ class Horizon:
     Attributes:
         look: holes above a position, up to another or to the highest id, in a new snapshot.
         list_writers: who holds a write lock now.
+        now: wall clock, for the ledger.
         is_decidable: False on a replica, where no lock shows who may fill a hole: each one is held.
     """
 
     look: Callable[[int, int | None], Look]
     list_writers: Callable[[], list[Hold]]
     is_decidable: bool = True
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     held_by: list[Hold] = field(factory=list)
     decided: list[Gaps] = field(factory=list)
     highest_seen: int = -1
@@ -102,6 +110,8 @@ class Horizon:
             snapshot=seen.snapshot,
             waiting={hold.transaction for hold in found},
             listed=[hold.transaction for hold in found],
+            since=self.now(),
+            holders=_described(found),
         )
 
     def _drained(self, pending: _Pending, deadline_s: float) -> bool:
@@ -110,13 +120,16 @@ class Horizon:
         while True:
             found = self.list_writers()
             self.held_by = [hold for hold in found if hold.transaction in pending.waiting]
+            pending.holders |= _described(self.held_by)
             if not self.held_by:
                 if pending.prepared_listed:
                     return True
                 # One of those gone may have become a prepared one, under a new name.
-                prepared = [hold.transaction for hold in self.list_writers() if hold.pid is None]
-                pending.waiting, pending.prepared_listed = set(prepared), True
-                pending.listed += prepared
+                prepared = [hold for hold in self.list_writers() if hold.pid is None]
+                names = [hold.transaction for hold in prepared]
+                pending.waiting, pending.prepared_listed = set(names), True
+                pending.listed += names
+                pending.holders |= _described(prepared)
                 continue
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -131,6 +144,9 @@ class Horizon:
                 "first_snapshot": pending.snapshot,
                 "second_snapshot": seen.snapshot,
                 "waited_for": ",".join(pending.listed),
+                "held_by": "; ".join(islice(pending.holders.values(), HOLDERS_TOLD_MAX)),
+                "held_since": pending.since.isoformat(timespec="milliseconds"),
+                "decided_at": self.now().isoformat(timespec="milliseconds"),
             }
             self.decided.append(
                 Gaps(
@@ -153,3 +169,8 @@ class Horizon:
 
     def _again(self, pending: _Pending) -> Look:
         return self.look(int(pending.holes[0, 0]) - 1, int(pending.holes[-1, 1]))
+
+
+def _described(holds: Iterable[Hold]) -> dict[tuple[str, bool], str]:
+    """Holders as they are now; one that was prepared meanwhile is another, under whichever name."""
+    return {(hold.transaction, hold.pid is None): str(hold) for hold in holds}
