@@ -23,7 +23,7 @@ from typing import Any, Literal
 from attrs import evolve, frozen
 
 from eventreplay.errors import ConfigError, GenerationError, SinkError, SinkUnavailableError
-from eventreplay.generations import Generation, checked_name, suffix_of
+from eventreplay.generations import FIRST, Generation, checked_name, suffix_of
 from eventreplay.sinks.snowflake.exchange import Exchange, planned
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import plain_identifier
@@ -161,7 +161,8 @@ class Generations:
         """See `SupportsGenerations.drop`."""
         entries = self.registry.entries()
         if name not in {entry.name for entry in entries}:
-            checked_name(name)
+            if name != FIRST:
+                checked_name(name)
             return
         with self.registry.locked():
             entries = self.registry.entries()

@@ -63,6 +63,10 @@ class Objects:
             f"Creating the schema {name}",
             f"GRANT CREATE SCHEMA ON DATABASE {quoted(self.database)} {self._to}",
         )
+        # Who makes a schema is in it from then on, and the stage is found by the session's schema.
+        self.session.run(
+            f"USE SCHEMA {quoted(self.database, self.raw.schema)}", doing=Doing(f"Using {self.raw.schema}")
+        )
 
     def drop_schema(self, name: str) -> None:
         """With all that is in it."""

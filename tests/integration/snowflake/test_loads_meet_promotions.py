@@ -1,0 +1,124 @@
+"""Loads go on while generations change places: nothing is missing and nothing doubled, in either one."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from eventreplay.capture import CaptureOptions, capture
+from eventreplay.errors import CheckpointConflictError, SinkUnavailableError
+from eventreplay.log import Log
+from eventreplay.replay import replay
+from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
+from eventreplay.testing import MemorySource, TickingClock
+from eventreplay.verify import verify
+from tests.hex_codec import HexCodec
+from tests.integration.snowflake.loading import due, held, load
+from tests.integration.snowflake.server import StandIn
+from tests.integration.snowflake.turns import Turns
+from tests.records import Record
+
+KEEP_UNTIL = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=7)
+PLAN = "cd" * 32
+COMMIT_RECORDS = 2
+
+
+class Loader:
+    """Captures two more records and loads them, over and over, each time by a sink of its own."""
+
+    def __init__(self, folder: Path, settings: SnowflakeSettings) -> None:
+        self.log, self._settings = Log.open(folder), settings
+        self._records = 0
+        self.refused = self.loaded = 0
+        self._end = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def capture(self) -> None:
+        self._records += COMMIT_RECORDS
+        items = [Record("event", at, b"%d" % at).item() for at in range(self._records)]
+        options = CaptureOptions(segment_positions=COMMIT_RECORDS)
+        capture(MemorySource(items), self.log, "journal", options=options)
+
+    def load(self) -> None:
+        try:
+            self.loaded += load(self.log, self._settings).read
+        except SinkUnavailableError:
+            self.refused += 1  # which a service tries again
+        except CheckpointConflictError:
+            self.refused += 1  # it had read the checkpoint of the table that was swapped away
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._end.set()
+        self._thread.join(timeout=120)
+        assert not self._thread.is_alive()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._end.is_set():
+                refused = self.refused
+                self.load()
+                if self.refused == refused:  # else a catch-up would never reach the end of the log
+                    self.capture()
+        except BaseException as error:  # noqa: BLE001 - told where it is waited for
+            self._failure = error
+
+
+@pytest.mark.parametrize(
+    "share", [pytest.param(each, marks=[] if each == 3 else [pytest.mark.long]) for each in range(1, 14)]
+)
+def test_loads_between_every_two_statements_of_a_promotion_and_a_rollback(
+    standin: StandIn,
+    settings: SnowflakeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: int,
+) -> None:
+    """So many statements of the loader after each one of the promoter: each share is another interleaving."""
+    loader = Loader(tmp_path / "log", settings)
+    loader.capture()
+    loader.load()
+    standin.run(
+        f"CREATE SCHEMA {settings.database}.MART",
+        f"CREATE TABLE {settings.database}.MART.FCT AS SELECT 'old' A",
+    )
+    with SnowflakeSink(settings, clock=TickingClock()) as sink:
+        sink.begin_generation("g1", schemas=["RAW", "MART"], plan=PLAN, facts={})
+        standin.run(f"CREATE TABLE {settings.database}.MART_G1.FCT AS SELECT 'new' A")
+
+        def catch_up() -> None:
+            with sink.shadow("g1") as shadow:
+                replay(Log.open(tmp_path / "log"), shadow, HexCodec(), transaction_rows_min=1_000)
+
+        catch_up()
+        sink.note("g1", state="ready", facts={})
+        with monkeypatch.context() as patch:
+            turns = Turns(patch, share)
+            loader.start()
+            try:
+                assert sink.promote("g1", keep_until=KEEP_UNTIL, catch_up=catch_up).state == "live"
+                assert standin.run(f"SELECT A FROM {settings.database}.MART.FCT") == [("new",)]
+                between = loader.loaded
+                assert sink.rollback().name == "first"
+            finally:
+                turns.let_go()
+                loader.stop()
+        assert sum("SWAP WITH" in each for each in turns.promoter) == 2 * 4
+        assert loader.refused > 1, "no load has met the promotion"
+        assert between or share < 3, "nothing was loaded between promotion and rollback"
+        loader.load()
+        assert held(standin, settings.database) == due(loader.log)
+        found = verify(loader.log, sink, codec=HexCodec())
+        assert found.ok, found
+        # What the other one holds is whole too: it goes on where its checkpoint says, and is complete then.
+        catch_up()
+        assert sink.promote("g1", keep_until=KEEP_UNTIL).name == "g1"
+        assert held(standin, settings.database) == due(loader.log)
