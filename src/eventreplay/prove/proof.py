@@ -170,10 +170,11 @@ def varied_in(
 
 
 def _why(name: str, values: list[Any]) -> str:
+    if name == "batch_rows_max":
+        return "the segments are too small"
     if len(set(values)) > 1:
         return "what was asked for had no effect on this machine"
     return {
         "python": "no other interpreter was named",
         "locale": f"no locale but {values[0]} is installed",
-        "batch_rows_max": "the segments are too small",
     }.get(name, f"it was {values[0]} in every run")
