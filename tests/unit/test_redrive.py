@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -14,9 +14,8 @@ from eventreplay import redrive as verb
 from eventreplay import redriven
 from eventreplay.admission import AdmissionLimits
 from eventreplay.capture import CaptureOptions, capture
-from eventreplay.errors import CheckpointConflictError, CodecChangedError, ConfigError, EpochError
-from eventreplay.event import Checkpoint, Event
-from eventreplay.interfaces import Codec
+from eventreplay.errors import CheckpointConflictError, ConfigError, EpochError
+from eventreplay.event import Event
 from eventreplay.log import Log
 from eventreplay.quarantine import Selection, Settled
 from eventreplay.redrive import dismiss, explain, redrive, undismiss
@@ -24,38 +23,9 @@ from eventreplay.replay import replay
 from eventreplay.sources.rows import Rejected
 from eventreplay.testing import MemorySink, MemorySource, MemoryWarehouse
 from eventreplay.verify import verify
-from tests.hex_codec import FixedCodec, HexCodec
-from tests.records import Kind, Record
+from tests.records import Record
 from tests.unit.log.doubles import MemoryLog
-
-OLD = HexCodec()
-KINDS: tuple[Kind, ...] = ("event", "event", "nameless", "event", "refused", "event")
-
-
-NEW = FixedCodec()
-
-
-def items(count: int) -> list[Event | Rejected]:
-    """Every seventh cannot be decoded by the old codec, every 21st by neither."""
-    marks = [b"!?" if at % 21 == 3 else b"!" if at % 7 == 3 else b"" for at in range(count)]
-    return [Record(KINDS[at % 6], at, marks[at] + b"%d" % at).item() for at in range(count)]
-
-
-def grow(log: Log, count: int, partition: str = "journal") -> None:
-    capture(MemorySource(items(count)), log, partition, options=CaptureOptions(segment_positions=32))
-
-
-def fresh() -> Log:
-    memory = MemoryLog()
-    grow(memory.log, 160)
-    grow(memory.log, 50, "other")
-    return memory.log
-
-
-def loaded(log: Log, codec: Codec = OLD) -> MemoryWarehouse:
-    made = MemoryWarehouse()
-    replay(log, MemorySink(made), codec)
-    return made
+from tests.unit.quarantined import NEW, OLD, decode_rows, fresh, grow, items, loaded, rows
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +50,6 @@ def warehouse(shared: tuple[Log, MemoryWarehouse, MemoryWarehouse]) -> MemoryWar
 def due(shared: tuple[Log, MemoryWarehouse, MemoryWarehouse]) -> MemoryWarehouse:
     """What a load by the new codec makes: the model."""
     return shared[2]
-
-
-def rows(found: Sequence[Any]) -> list[Any]:
-    return sorted(found, key=lambda row: (row["log_partition"], row.get("stage", ""), row["log_offset"]))
-
-
-def decode_rows(warehouse: MemoryWarehouse) -> list[Any]:
-    return [row for row in warehouse.quarantine if row["stage"] == "decode"]
 
 
 def test_explain_says_what_would_pass_and_changes_nothing(
@@ -358,87 +320,6 @@ def test_a_log_that_is_another_is_refused(warehouse: MemoryWarehouse) -> None:
     for run in (explain, redrive):
         with pytest.raises(EpochError):
             run(other, MemorySink(warehouse), NEW)
-
-
-def test_after_adopting_loads_go_on_by_todays_codec_and_all_is_equal() -> None:
-    log = fresh()
-    warehouse, due = loaded(log), loaded(log, NEW)
-    sink = MemorySink(warehouse)
-    plain = redrive(log, sink, NEW)
-    assert plain.mixed == ["journal", "other"]
-    with pytest.raises(CodecChangedError):
-        replay(log, sink, NEW)
-    receipt = redrive(log, sink, NEW, adopt=True)
-    assert (receipt.adopted, receipt.mixed, receipt.moved) == (["journal", "other"], [], 0)
-    assert receipt.restated == len(decode_rows(due))
-    assert rows(warehouse.quarantine) == rows(due.quarantine)
-    assert warehouse.checkpoints == due.checkpoints
-    assert verify(log, sink, codec=NEW).ok
-    grow(log, 200)
-    assert replay(log, sink, NEW).read > 0
-    assert redrive(log, sink, NEW, adopt=True).adopted == []
-
-
-def test_a_codec_that_makes_something_else_of_accepted_rows_is_not_adopted(
-    log: Log, warehouse: MemoryWarehouse
-) -> None:
-    before = [*warehouse.events], [*warehouse.quarantine], {**warehouse.checkpoints}
-    other = FixedCodec("hex-3", suffix=',"more":"1"')
-    with pytest.raises(CodecChangedError, match="offsets 0 \\(payload\\)") as caught:
-        redrive(log, MemorySink(warehouse), other, adopt=True)
-    assert "Nothing was moved" in caught.value.message
-    strict = FixedCodec("hex-4", still=b"5")
-    with pytest.raises(CodecChangedError, match="table"):
-        redrive(log, MemorySink(warehouse), strict, adopt=True)
-    assert (warehouse.events, warehouse.quarantine, warehouse.checkpoints) == before
-
-
-def test_a_dismissed_record_that_would_pass_keeps_a_codec_from_being_adopted(
-    log: Log, warehouse: MemoryWarehouse
-) -> None:
-    sink = MemorySink(warehouse)
-    dismiss(sink, Selection(codes=("refused",), last_offset=20), "of no use")
-    before = [*warehouse.events]
-    with pytest.raises(CodecChangedError, match="dismissed records"):
-        redrive(log, sink, NEW, adopt=True)
-    assert warehouse.events == before
-    with pytest.raises(ConfigError, match="whole partitions"):
-        redrive(log, sink, NEW, adopt=True, selection=Selection(codes=("refused",)))
-
-
-class Loaded(MemorySink):
-    """A load by the old codec brings something just before a checkpoint is adopted, `times` times."""
-
-    def __init__(self, warehouse: MemoryWarehouse, log: Log, times: int) -> None:
-        super().__init__(warehouse)
-        self.log, self.left, self.count = log, times, 160
-
-    def commit(self, checkpoint: Checkpoint, *, expected: Checkpoint | None) -> None:
-        if self.left and checkpoint.source == "journal":
-            self.left -= 1
-            self.count += 40
-            grow(self.log, self.count)
-            replay(self.log, MemorySink(self.warehouse), OLD)
-        super().commit(checkpoint, expected=expected)
-
-
-def test_what_a_load_brings_while_a_codec_is_adopted_is_compared_and_moved_too() -> None:
-    log = fresh()
-    warehouse = loaded(log)
-    receipt = redrive(log, Loaded(warehouse, log, 2), NEW, adopt=True)
-    assert receipt.adopted == ["journal", "other"]
-    model = loaded(log, NEW)
-    assert rows(warehouse.events) == rows(model.events)
-    assert warehouse.checkpoints == model.checkpoints
-    assert verify(log, MemorySink(warehouse), codec=NEW).ok
-
-
-def test_a_load_that_never_stops_keeps_a_codec_from_being_adopted() -> None:
-    log = fresh()
-    warehouse = loaded(log)
-    with pytest.raises(CheckpointConflictError, match="all the time"):
-        redrive(log, Loaded(warehouse, log, verb.MOVES_MAX), NEW, adopt=True)
-    assert warehouse.checkpoints["live/journal"].fingerprint == OLD.fingerprint
 
 
 def test_an_attempt_that_goes_on_adds_up(log: Log, warehouse: MemoryWarehouse, due: MemoryWarehouse) -> None:
