@@ -7,8 +7,8 @@ from __future__ import annotations
 from tests.integration.planted.bug import Bug
 from tests.integration.planted.deployment_bugs import DEPLOYMENT_BUGS
 from tests.integration.planted.live_bugs import LIVE_BUGS
-from tests.integration.planted.redrive_bugs import REDRIVE_BUGS
 from tests.integration.planted.prove_bugs import PROVE_BUGS
+from tests.integration.planted.redrive_bugs import REDRIVE_BUGS
 from tests.integration.planted.verify_bugs import VERIFY_BUGS
 
 CAPTURE = "tests/unit/test_capture.py::TestCapture"

@@ -7,7 +7,9 @@ from __future__ import annotations
 from tests.integration.planted.bug import Bug
 
 COMBINATIONS = "src/eventreplay/prove/combinations.py"
-VARIED = "tests/unit/prove/test_combinations.py::test_every_dimension_has_two_values_at_least_whatever_the_seed"
+VARIED = (
+    "tests/unit/prove/test_combinations.py::test_every_dimension_has_two_values_at_least_whatever_the_seed"
+)
 CHILD = "tests/unit/prove/test_child.py"
 
 PROVE_BUGS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
@@ -55,6 +56,6 @@ def filled(folder: Path) -> Log:
     return log
 
 
-def two(**changed: object) -> tuple[Combination, Combination]:
+def two(**changed: Any) -> tuple[Combination, Combination]:
     """The plainest combination, and the same with some things changed."""
     return BASE, evolve(BASE, **changed)

@@ -89,5 +89,5 @@ def test_a_run_in_which_dbt_fails_is_an_error(tmp_path: Path) -> None:
         (tmp_path / "project" / name).write_text((PROJECT / name).read_text())
     (tmp_path / "project/models/wrong.sql").write_text("select 1 / 0 as x, error('no')")
     options = ProveOptions(how=two(row_order="reversed"), project=tmp_path / "project")
-    with pytest.raises(TransformError, match="^Run 1 of 2: dbt build: 1 of 1 failed"):
+    with pytest.raises(TransformError, match=r"^Run 1 of 2: dbt build: 1 of 1 failed"):
         prove(log, CodecName(name=place("none")), ranges_of(log), options=options)
