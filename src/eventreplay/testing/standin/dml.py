@@ -75,6 +75,9 @@ def run(session: Session, sql: str, params: Any) -> Result:
     reads = reads_of(session, expression)
     if isinstance(expression, exp.Merge):
         return merge(session, expression, params, dotted(key), reads)
+    if key not in session.temporary:  # in full: the journal follows the table if it is moved
+        target.set("db", exp.to_identifier(key[1], quoted=True))
+        target.set("catalog", exp.to_identifier(key[0], quoted=True))
     overwrite = isinstance(expression, exp.Insert) and bool(expression.args.get("overwrite"))
     exclusive = {dotted(key)} if overwrite or not isinstance(expression, exp.Insert) else set()
     if isinstance(expression, exp.Insert) and not expression.find(exp.Select):
