@@ -177,18 +177,23 @@ class Statements(Sides):
         )
 
     def ranges(self, metrics: Sequence[Summed]) -> Statement:
-        """Of each side: rows, the least and the greatest value of each metric."""
+        """Of each side: rows, the least and the greatest value of each metric, as text.
+
+        As text, because no one type holds the numbers of both sides.
+        """
         items: Items = {}
         selects = []
         for side in SIDES:
             columns = [(f"M{at}", metric.value(self.pair.dialect, side)) for at, metric in enumerate(metrics)]
             items[side] = [*columns, ("P", "1")]
-            both = "".join(f', MIN("{name}"), MAX("{name}")' for name, _ in columns)
+            both = "".join(
+                f', CAST(MIN("{name}") AS VARCHAR), CAST(MAX("{name}") AS VARCHAR)' for name, _ in columns
+            )
             selects.append(f"SELECT COUNT(*){both} FROM {LETTER[side]}")
         return self._statement(items, " UNION ALL ".join(selects))
 
     def days(self, metrics: Sequence[Summed], rows_max: int) -> Statement:
-        """By side, day and `by`, the latest first: rows, and the parts of each sum."""
+        """By side, day and `by`, the latest first: rows, and the parts of each sum, as text."""
         items: Items = {}
         selects = []
         for number, side in enumerate(SIDES):
@@ -198,7 +203,7 @@ class Statements(Sides):
                 for part, expression in enumerate(metric.parts(self.pair.dialect, side))
             ]
             items[side] = [("D", self._day(side)), ("Y", self._by(side)), *values]
-            sums = "".join(f', SUM("{name}") AS "{name}"' for name, _ in values)
+            sums = "".join(f', CAST(SUM("{name}") AS VARCHAR) AS "{name}"' for name, _ in values)
             selects.append(
                 f'SELECT {number} AS "SIDE", "D", "Y", COUNT(*) AS "N"{sums} FROM {LETTER[side]}'
                 ' GROUP BY "D", "Y"'

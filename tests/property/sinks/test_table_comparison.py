@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -28,6 +29,7 @@ COLUMNS = {
     "parts": "INTEGER[]",
     "day": "DATE",
 }
+Rows = list[tuple[Any, ...]]
 NAMES = tuple(COLUMNS)
 VALUES = NAMES[2:]
 LAST_DIGIT = (
@@ -51,7 +53,7 @@ rows = st.tuples(
 tables = st.lists(rows, max_size=7)
 
 
-def frozen_value(value: object) -> object:
+def frozen_value(value: Any) -> Any:
     """Equal where SQL's IS NOT DISTINCT FROM is true: a NaN equals itself."""
     if isinstance(value, float) and math.isnan(value):
         return "a NaN"
@@ -64,7 +66,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConne
 
 
 def compare(
-    connection: duckdb.DuckDBPyConnection, before: list, after: list, key: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, before: Rows, after: Rows, key: tuple[str, ...]
 ) -> TableDifference:
     definition = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     for schema, content in (("L", before), ("S", after)):
@@ -77,12 +79,13 @@ def compare(
     return duckdb_comparison.compare(connection, question)
 
 
-def modelled(before: list, after: list, key_length: int) -> dict:
+def modelled(before: Rows, after: Rows, key_length: int) -> dict[str, Any]:
     """What differs, row by row."""
     left, right = [frozen_value(row) for row in before], [frozen_value(row) for row in after]
     by_key = [Counter(row[:key_length] for row in side) for side in (left, right)]
     none = {key for counts in by_key for key, count in counts.items() if count > 1 or not key_length}
-    columns, changed, added, removed = Counter(), 0, 0, 0
+    columns: Counter[str] = Counter()
+    changed, added, removed = 0, 0, 0
     for key in {row[:key_length] for row in (*left, *right)} - none:
         there = [row for row in left if row[:key_length] == key]
         here = [row for row in right if row[:key_length] == key]
@@ -93,14 +96,14 @@ def modelled(before: list, after: list, key_length: int) -> dict:
             columns.update(
                 name for name, old, new in zip(NAMES, there[0], here[0], strict=True) if old != new
             )
-    there = Counter(row for row in left if row[:key_length] in none)
-    here = Counter(row for row in right if row[:key_length] in none)
+    lost = Counter(row for row in left if row[:key_length] in none)
+    found = Counter(row for row in right if row[:key_length] in none)
     return {
         "rows": (
             len(left),
             len(right),
-            added + (here - there).total(),
-            removed + (there - here).total(),
+            added + (found - lost).total(),
+            removed + (lost - found).total(),
             changed,
         ),
         "columns": dict(columns),
@@ -111,7 +114,7 @@ def modelled(before: list, after: list, key_length: int) -> dict:
 @settings(max_examples=120, deadline=None)
 @given(tables, tables, st.sampled_from([(), ("k",), ("k", "region")]))
 def test_tables_differ_as_the_model_says(
-    connection: duckdb.DuckDBPyConnection, before: list, after: list, key: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, before: Rows, after: Rows, key: tuple[str, ...]
 ) -> None:
     found, due = compare(connection, before, after, key), modelled(before, after, len(key))
     counts = found.counts
@@ -130,19 +133,21 @@ def test_tables_differ_as_the_model_says(
         assert bool(some) == bool(count)
     for sample in found.samples:
         if sample.kind == "changed":
+            assert sample.before is not None
+            assert sample.after is not None
             assert sample.before.keys() == sample.after.keys() <= due["columns"].keys()
             assert sample.before
 
 
 @settings(max_examples=60, deadline=None)
 @given(tables, tables)
-def test_sums_by_day_are_exact(connection: duckdb.DuckDBPyConnection, before: list, after: list) -> None:
+def test_sums_by_day_are_exact(connection: duckdb.DuckDBPyConnection, before: Rows, after: Rows) -> None:
     found = compare(connection, before, after, ())
     if found.metrics is None:
         return
     assert found.metrics.names == ("rows", "k", "amount")
     assert (found.metrics.day, found.metrics.by) == ("day", "region")
-    due: dict = {}
+    due: dict[tuple[str | None, str | None], Any] = {}
     for side, content in enumerate((before, after)):
         for row in content:
             cell = due.setdefault((row[7] and row[7].isoformat(), row[1]), [[0, [], []], [0, [], []]])[side]
