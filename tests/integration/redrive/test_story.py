@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.codecs.router import Router, codec_for
@@ -58,6 +59,7 @@ def load(warehouse: Warehouse, log: Log, codec: Any) -> None:
         replay(log, sink, codec)
 
 
+@pytest.mark.timeout(900)  # three runs of dbt; 25 s on an idle core
 def test_marts_after_a_redrive_are_those_of_a_build_that_never_had_the_bug(tmp_path: Path) -> None:
     mended = codec_for(schemas.load())
     bug = buggy(mended)
