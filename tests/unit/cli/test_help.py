@@ -22,6 +22,8 @@ COMMANDS = (
     ("log", "check"),
     ("log", "gc"),
     ("log", "cat"),
+    ("gaps", "ls"),
+    ("gaps", "repair"),
     ("quarantine", "ls"),
     ("quarantine", "show"),
     ("quarantine", "explain"),

@@ -20,6 +20,65 @@ from eventreplay.cli.options import (
     optional,
 )
 
+Partitions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--partition",
+        metavar="NAME",
+        help="Only this partition; may be given several times. Default: all, and nothing beside them.",
+        show_default=False,
+    ),
+]
+Deep = Annotated[
+    bool,
+    typer.Option("--deep", help="Read, hash and decode the log again, and compare every column."),
+]
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, help="Rows to name of each kind; the counts are exact.")
+]
+NoReceipt = Annotated[
+    bool, typer.Option("--no-receipt", help="Keep none: nothing is written beside the log.")
+]
+Journal = Annotated[
+    str | None,
+    optional(
+        "--journal",
+        metavar="SOURCE",
+        help="Also compare this journal with the log, such as postgres:public.events.",
+    ),
+]
+JournalOptions = Annotated[
+    list[str] | None,
+    optional("--journal-option", metavar="NAME=VALUE", help="An option of the journal's; several times."),
+]
+First = Annotated[int, typer.Option("--from", min=0, help="Lowest position of the journal to compare.")]
+Marts = Annotated[
+    Path | None,
+    optional(
+        "--marts", metavar="PATH", help="Also compare dbt's models with RAW; the folder of its manifest."
+    ),
+]
+Ways = Annotated[
+    str | None,
+    optional(
+        "--ways",
+        metavar="A,B",
+        help="Also compare events of partitions whose names begin so with each other: live,journal.",
+    ),
+]
+WithRaw = Annotated[bool, typer.Option("--raw/--no-raw", help="Whether to compare RAW with the log.")]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Replace the rows of RAW that differ by what the log has, capture what it lacks of the journal, "
+        "and compare again.",
+    ),
+]
+RemoveUnknown = Annotated[
+    bool, typer.Option("--remove-unknown", help="With --repair: also remove rows that the log has not.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -40,70 +99,20 @@ def verify(
     log: LogUrl = None,
     sink: SinkUrl = None,
     replay_id: ReplayId = None,
-    partition: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--partition",
-            metavar="NAME",
-            help="Only this partition; may be given several times. Default: all, and nothing beside them.",
-            show_default=False,
-        ),
-    ] = None,
-    deep: Annotated[
-        bool,
-        typer.Option(
-            "--deep", help="Read, hash and decode the log again, and compare every column of every row."
-        ),
-    ] = False,
+    partition: Partitions = None,
+    deep: Deep = False,
     schemas: Schemas = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, help="Rows to name of each kind; the counts are exact.")
-    ] = MANY_ROWS,
+    limit: Limit = MANY_ROWS,
     option: PluginOptions = None,
-    no_receipt: Annotated[
-        bool, typer.Option("--no-receipt", help="Keep none: nothing is written beside the log.")
-    ] = False,
-    journal: Annotated[
-        str | None,
-        optional(
-            "--journal",
-            metavar="SOURCE",
-            help="Also compare this journal with the log: postgres:public.events.",
-        ),
-    ] = None,
-    journal_option: Annotated[
-        list[str] | None,
-        optional("--journal-option", metavar="NAME=VALUE", help="An option of the journal's; several times."),
-    ] = None,
-    first: Annotated[
-        int, typer.Option("--from", min=0, help="Lowest position of the journal to compare.")
-    ] = 0,
-    marts: Annotated[
-        Path | None,
-        optional(
-            "--marts", metavar="PATH", help="Also compare dbt's models with RAW; the folder of its manifest."
-        ),
-    ] = None,
-    ways: Annotated[
-        str | None,
-        optional(
-            "--ways",
-            metavar="A,B",
-            help="Also compare events of partitions whose names begin so with each other: live,journal.",
-        ),
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw/--no-raw", help="Whether to compare RAW with the log.")] = True,
-    repair: Annotated[
-        bool,
-        typer.Option(
-            "--repair",
-            help="Replace the rows of RAW that differ by what the log has, capture what it lacks of the"
-            " journal, and compare again.",
-        ),
-    ] = False,
-    remove_unknown: Annotated[
-        bool, typer.Option("--remove-unknown", help="With --repair: also remove rows that the log has not.")
-    ] = False,
+    no_receipt: NoReceipt = False,
+    journal: Journal = None,
+    journal_option: JournalOptions = None,
+    first: First = 0,
+    marts: Marts = None,
+    ways: Ways = None,
+    raw: WithRaw = True,
+    repair: Repair = False,
+    remove_unknown: RemoveUnknown = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
