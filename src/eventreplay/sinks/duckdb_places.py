@@ -10,7 +10,8 @@ their names.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -137,18 +138,8 @@ class Exchange:
         views = [live[s].views[key] for s in down for key in down[s] if key in live[s].views]
         views += [beside[s].views[key] for s in up for key in up[s] if key in beside[s].views]
         made = self._views_made(views, moves)
-        # Copies come in the order of what they are copied from only under this, which is the default.
-        self.connection.execute("SET preserve_insertion_order = true")
-        for view, _ in views:
-            self.connection.execute(f"DROP VIEW {quoted(view.schema)}.{quoted(view.name)}")
-        if self.has_raw:
-            self._swap_raw()
-        for schema in self.schemas:
-            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-            for key in sorted(up[schema] | down[schema]):
-                risen = beside[schema].tables.get(key) if key in up[schema] else None
-                sunk = live[schema].tables.get(key) if key in down[schema] else None
-                self._swap(risen, sunk, schema)
+        with self._in_order():
+            self._move(live, beside, up, down, [view for view, _ in views])
         for statement in made:
             self.connection.execute(statement)
         return {
@@ -158,6 +149,39 @@ class Exchange:
             }
             for schema in self.schemas
         }
+
+    @contextmanager
+    def _in_order(self) -> Iterator[None]:
+        """Copies come in the order of what they are copied from, whatever this process has set for all."""
+        setting = "preserve_insertion_order"
+        kept = self.other.execute(f"SELECT current_setting('{setting}')").fetchall() == [(True,)]
+        if not kept:
+            self.other.execute(f"SET {setting} = true")
+        try:
+            yield
+        finally:
+            if not kept:
+                self.other.execute(f"SET {setting} = false")
+
+    def _move(
+        self,
+        live: Mapping[str, Schema],
+        beside: Mapping[str, Schema],
+        up: Mapping[str, set[str]],
+        down: Mapping[str, set[str]],
+        views: Sequence[View],
+    ) -> None:
+        """Everything but the views, which are removed."""
+        for view in views:
+            self.connection.execute(f"DROP VIEW {quoted(view.schema)}.{quoted(view.name)}")
+        if self.has_raw:
+            self._swap_raw()
+        for schema in self.schemas:
+            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+            for key in sorted(up[schema] | down[schema]):
+                risen = beside[schema].tables.get(key) if key in up[schema] else None
+                sunk = live[schema].tables.get(key) if key in down[schema] else None
+                self._swap(risen, sunk, schema)
 
     def _chosen(
         self, live: Mapping[str, Schema], beside: Mapping[str, Schema], back: Moved | None
