@@ -135,7 +135,7 @@ class _Walk:
         elif isinstance(value, np.ndarray) and value.dtype != object:
             yield f"array {value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
         elif not isinstance(value, (types.ModuleType, Enum)) and self._is_looked_into(kind):
-            yield f"{kind.__module__}.{kind.__qualname__}"
+            yield from self._class(kind)
             slots = [name for each in kind.__mro__ for name in _slots(each) if hasattr(value, name)]
             for name in sorted({*slots, *getattr(value, "__dict__", ())}):
                 yield from self.value(name, getattr(value, name))

@@ -188,7 +188,7 @@ def _declared_variables(project: Path) -> str:
     for line in lines:
         if re.match(r"\S", line) and not line.startswith("#"):
             inside = line.startswith("vars:")
-        if inside and not line.strip().startswith("#"):
+        if inside and line.strip() and not line.strip().startswith("#"):
             taken.append(line.rstrip())
     return hashlib.sha256("\n".join(taken).encode()).hexdigest()
 

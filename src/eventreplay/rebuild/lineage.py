@@ -43,7 +43,7 @@ class Lineage:
         for name, model in self.models.items():
             if model.materialized != "ephemeral":
                 own = self._depth(name)
-                depth[model.schema] = min(own, depth.get(model.schema, own))
+                depth[model.schema] = max(own, depth.get(model.schema, own))
         return tuple(sorted(depth, key=lambda name: (depth[name], name)))
 
     def _depth(self, name: str) -> int:
