@@ -116,6 +116,18 @@ class FailingCodec(PlantedCodec):
 every = PlantedCodec(frozenset(PLANTED))
 none = PlantedCodec(frozenset())
 zone_alone = PlantedCodec(frozenset({"zone"}))
+
+
+@frozen
+class ZonedCodec(PlantedCodec):
+    """Every event's text has the local time in it."""
+
+    def decode(self, events: pa.RecordBatch) -> Decoded:
+        texts = [json.dumps({"value": zone(at)}) for at in range(events.num_rows)]
+        return evolve(super().decode(events), payload=pa.array(texts, pa.string()))
+
+
+zone_everywhere = ZonedCodec(frozenset())
 random_text = ChanceCodec(frozenset())
 failing = FailingCodec(frozenset())
 
