@@ -15,6 +15,7 @@ from eventreplay.interfaces import Codec
 from eventreplay.rebuild import (
     Dbt,
     Plan,
+    codec_types,
     dbt_facts,
     plan,
     promote,
@@ -92,7 +93,8 @@ class Story:
         finally:
             sink.close()
         if world is None:
-            facts = receipts.loaded(log, done, sink=warehouse.url, settings={})
+            types = codec_types(codec)
+            facts = receipts.loaded(log, done, sink=warehouse.url, types=types)
             receipts.keep(log, "replay", facts, began=began, ended=datetime.now(UTC))
         return done
 

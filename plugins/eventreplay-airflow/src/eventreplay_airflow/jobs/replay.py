@@ -11,6 +11,7 @@ from attrs import frozen
 from eventreplay import receipts
 from eventreplay.assembly import codec_of
 from eventreplay.config import load_settings
+from eventreplay.rebuild import codec_types
 from eventreplay.replay import ReplayReceipt, replay
 from eventreplay_airflow.assets import RAW_EVENTS, table_asset
 from eventreplay_airflow.jobs.ends import RAW, EndsRequest, LogToSinkWork
@@ -67,7 +68,9 @@ class ReplayWork(LogToSinkWork[ReplayRequest]):
         """Counts so far, and the commits they stand for."""
         receipt, sink = self._receipt, self._request.sink
         used = {"batch_rows_max": self._settings.batch_rows_max, "workers": self._settings.workers}
-        facts = receipts.loaded(self.log, receipt, sink=sink, settings=used)
+        # By which code, type by type: the next plan of a rebuild finds it in the receipt.
+        types = codec_types(self._codec)
+        facts = receipts.loaded(self.log, receipt, sink=sink, settings=used, types=types)
         raw = self._request.raw_schema
         upto = {each.partition: each.upto_commit for each in receipt.partitions}
         extra = {"replay_id": receipt.replay_id, "commits": upto, "rows": receipt.loaded}
