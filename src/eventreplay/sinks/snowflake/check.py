@@ -17,6 +17,7 @@ from eventreplay.errors import EventReplayError, SinkError
 from eventreplay.finding import Finding
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import literal, quoted
+from eventreplay.sinks.snowflake.rebuilding import missing_for_rebuild
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 from eventreplay.sinks.snowflake.stage import ExternalStage, InternalStage, Stage, folder_name, owner_of
@@ -55,6 +56,26 @@ def _findings(session: Session, settings: SnowflakeSettings) -> Iterator[Finding
     for name in TABLES:
         yield from _table(session, raw, name)
     yield from _stage(session, raw, settings)
+    yield _rebuilding(session, raw)
+
+
+def _rebuilding(session: Session, raw: Raw) -> Finding:
+    """What a rebuild takes: advice, since a role that only loads had better not have it."""
+    try:
+        missing = missing_for_rebuild(session, raw)
+    except SinkError as error:
+        return Finding(name="rebuild", ok=False, detail=error.message, hint=error.hint, required=False)
+    if not missing:
+        may = f"Role {raw.role} may make a second generation and promote it."
+        return Finding(name="rebuild", ok=True, required=False, detail=may)
+    lacks, grants = ", ".join(what for what, _ in missing), " ".join(grant for _, grant in missing)
+    return Finding(
+        name="rebuild",
+        ok=False,
+        required=False,
+        detail=f"Role {raw.role} cannot rebuild: it lacks {lacks}.",
+        hint=f"Rebuild with the role that owns RAW; or an administrator runs: {grants}",
+    )
 
 
 def _warehouse(session: Session) -> Iterator[Finding]:

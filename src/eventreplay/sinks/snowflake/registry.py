@@ -167,7 +167,8 @@ class Registry:
         )
 
     def _doing(self, what: str, *rights: str) -> Doing:
-        return self.raw.doing(f"{what} {self.raw.schema}.GENERATIONS", "GENERATIONS", *rights)
+        whose = "" if rights == ("SELECT",) else ", as the owner's role does,"
+        return self.raw.doing(f"{what} {self.raw.schema}.GENERATIONS{whose}", "GENERATIONS", *rights)
 
 
 def live_of(entries: Sequence[Entry]) -> Entry:
