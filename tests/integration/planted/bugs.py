@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tests.integration.planted.bug import Bug
 from tests.integration.planted.deployment_bugs import DEPLOYMENT_BUGS
+from tests.integration.planted.diff_bugs import DIFF_BUGS
 from tests.integration.planted.live_bugs import LIVE_BUGS
 from tests.integration.planted.prove_bugs import PROVE_BUGS
 from tests.integration.planted.redrive_bugs import REDRIVE_BUGS
@@ -382,6 +383,7 @@ BUGS = (
         ("tests/unit/testing/services/test_airflow_api.py::test_it_logs_in_once_and_reads_every_page",),
     ),
     *DEPLOYMENT_BUGS,
+    *DIFF_BUGS,
     *LIVE_BUGS,
     *REDRIVE_BUGS,
     *PROVE_BUGS,
