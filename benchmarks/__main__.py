@@ -18,6 +18,7 @@ Figures = dict[str, float]
 
 CPUS = os.cpu_count()
 BARE = "bare write_table (zstd, its defaults)"
+FIRST = "first: load and build"
 DUCKDB = "DuckDB: read_parquet, to_json, insert"
 RATIOS = {
     "decode": [
@@ -33,6 +34,12 @@ RATIOS = {
     "load": [
         ("replay, thread / DuckDB's own", "log to RAW, decoding in a thread", DUCKDB),
         ("replay, 2 processes / DuckDB's own", "log to RAW, decoding in 2 processes", DUCKDB),
+    ],
+    "rebuild": [
+        ("rebuild, thread / first load and build", "rebuild, a thread: load and build", FIRST),
+        ("with the promotion / first load and build", "rebuild, a thread: load, build and promote", FIRST),
+        ("rebuild, 2 processes / first load and build", "rebuild, 2 processes: load and build", FIRST),
+        ("rebuild, thread: load / first load", "rebuild, a thread: load", "first: load"),
     ],
 }
 """Measurements without a server: a module's `measure(events)` gives figures, and these are their ratios."""

@@ -9,6 +9,7 @@ from tests.integration.planted.deployment_bugs import DEPLOYMENT_BUGS
 from tests.integration.planted.diff_bugs import DIFF_BUGS
 from tests.integration.planted.live_bugs import LIVE_BUGS
 from tests.integration.planted.prove_bugs import PROVE_BUGS
+from tests.integration.planted.rebuild_bugs import REBUILD_BUGS
 from tests.integration.planted.redrive_bugs import REDRIVE_BUGS
 from tests.integration.planted.verify_bugs import VERIFY_BUGS
 
@@ -387,5 +388,6 @@ BUGS = (
     *LIVE_BUGS,
     *REDRIVE_BUGS,
     *PROVE_BUGS,
+    *REBUILD_BUGS,
     *VERIFY_BUGS,
 )  # fmt: skip
