@@ -102,3 +102,95 @@ def test_a_partition_that_is_not_there_is_an_error(warehouse: Path, run: Run) ->
     assert warehouse.exists()
     assert run("verify", *SINK, "--partition", "nowhere")[0] == 2
     assert run("verify", *SINK, "--partition", "web")[0] == 0
+
+
+SIX = """
+    DELETE FROM RAW.EVENTS WHERE event_id = 'v-1';
+    INSERT INTO RAW.QUARANTINE SELECT * FROM RAW.QUARANTINE WHERE stage = 'capture';
+    UPDATE RAW.EVENTS SET payload = '{"page_id":"evil"}' WHERE event_id = 'v-2';
+"""
+
+
+def test_repair_puts_right_what_differs_says_so_and_keeps_a_receipt(raw: Any, run: Run) -> None:
+    for statement in SIX.strip().split(";\n"):
+        raw(statement)
+    code, out, _ = run("verify", *SINK, "--deep", "--repair", "--json")
+    told = json.loads(out)
+    assert (code, told["ok"], told["repair"]["stale"]) == (0, True, True)
+    before = told["repair"]["before"]
+    assert (before["missing_count"], before["doubled_count"], before["altered_count"]) == (1, 1, 1)
+    assert [(one["removed"], one["written"]) for one in told["repair"]["replaced"]] == [(3, 3)]
+    receipt = Receipts(Log.open("log")).get(told["receipt"])
+    assert receipt is not None
+    assert (receipt.kind, receipt.facts["ok"]) == ("repair", True)
+    assert [row["event_id"] for row in receipt.facts["repair"]["before"]["missing"]] == ["v-1"]
+    assert run("verify", *SINK, "--deep")[0] == 0
+    raw("DELETE FROM RAW.EVENTS WHERE event_id = 'v-1'")
+    code, out, _ = run("verify", *SINK, "--repair")
+    assert code == 0
+    assert "Before: 1 missing, 0 doubled, 0 altered, 0 unknown." in out
+    assert "web: 0 rows taken out and 1 put in at 1 places, in 1 transactions." in out
+
+
+def test_unknown_rows_are_removed_only_when_told(raw: Any, run: Run) -> None:
+    raw("INSERT INTO RAW.EVENTS SELECT * REPLACE (99 AS log_offset) FROM RAW.EVENTS WHERE event_id = 'v-1'")
+    assert run("verify", *SINK, "--repair")[0] == 1
+    code, _, said = run("verify", *SINK, "--remove-unknown")
+    assert (code, "--repair" in said) == (2, True)
+    assert run("verify", *SINK, "--repair", "--remove-unknown")[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["events", "commits"])
+def test_a_damaged_log_is_refused_and_nothing_changes(raw: Any, run: Run, kind: str) -> None:
+    raw("DELETE FROM RAW.EVENTS WHERE event_id = 'v-1'")
+    victim = min(path for path in Path("log", kind).rglob("*") if path.is_file())
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.chmod(0o644)
+    victim.write_bytes(bytes(data))
+    code, _, said = run("verify", *SINK, "--repair", "--deep")
+    assert (code, victim.name in said) == (3, True)
+    assert raw("SELECT count(*) FROM RAW.EVENTS WHERE event_id = 'v-1'") == [(0,)]
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_journal_of_files_is_compared_with_the_log(run: Run) -> None:
+    code, out, _ = run("verify", "--no-raw", "--journal", "events.jsonl", "--json")
+    told = json.loads(out)
+    assert (code, told["journal"]["ok"], "partitions" in told) == (0, True, False)
+    assert sum(one["rows"] for one in told["journal"]["ranges"]) == 4
+    code, out, _ = run("verify", *SINK, "--journal", "events.jsonl")
+    assert code == 0
+    assert "The log holds what the journal holds up to position" in out
+    code, _, said = run("verify", "--no-raw")
+    assert (code, "Nothing is to be compared" in said) == (2, True)
+
+
+def test_two_ways_are_compared_event_by_event(folder: Path, run: Run) -> None:
+    def event(number: int, day: int, page: str = "p") -> dict[str, object]:
+        return {
+            "event_id": f"e-{number}", "payload": {"page_id": page},
+            "occurred_at": f"2026-01-{day:02}T12:00:00Z",
+        }  # fmt: skip
+
+    both = [event(10 * day + at, day) for day in range(1, 6) for at in range(3)]
+    write_events(folder / "journal.jsonl", tuple(one for one in both if one["event_id"] != "e-30"))
+    write_events(
+        folder / "live.jsonl",
+        [event(31, 3, "other"), *(one for one in both if one["event_id"] != "e-31")][:-1],
+    )
+    for name in ("journal", "live"):
+        assert run("capture", f"{name}.jsonl", "--log", "log", "--partition", f"{name}-0")[0] == 0
+    assert run("replay", "--log", "log", *SINK, "--schemas", "sportscards")[0] == 0
+    code, out, _ = run("verify", "--log", "log", *SINK, "--no-raw", "--ways", "live,journal", "--json")
+    told = json.loads(out)["ways"]
+    assert (code, told["ok"]) == (1, False)
+    assert [one["event_id"] for one in told["only_first"]] == ["e-30"]
+    assert (told["only_second"], [one["event_id"] for one in told["other_payload"]]) == ([], ["e-31"])
+    # The first and the last day may be there in part: what differs on those is shown, and not judged.
+    days = {one["day"]: (one["judged"], one["only_second"]) for one in told["days"]}
+    assert (days["2026-01-05"], days["2026-01-03"]) == ((False, 1), (True, 0))
+    code, out, _ = run("verify", "--log", "log", *SINK, "--ways", "live,journal", "--limit", "0")
+    assert (code, "On 1 of 3 days the ways differ." in out) == (1, True)
+    code, _, said = run("verify", "--log", "log", *SINK, "--no-raw", "--ways", "live,live-0")
+    assert (code, "could be of both" in said) == (2, True)
