@@ -106,7 +106,8 @@ class _Run:
             self._need_administrator(mine, waiting)
         if not plan:
             for one in mine:
-                self._apply(one, ledger_there=found is not None)
+                # Without a row its making may have ended half-way, before its grants.
+                self._apply(one, ledger_there=bool(found))
         return Outcome(
             there=tuple(one.title for one in self.known if one.number in (found or {})),
             applied=tuple(one.title for one in mine),
