@@ -118,7 +118,7 @@ def run_dying(monkeypatch: pytest.MonkeyPatch, found: Environment, statements: i
     return False
 
 
-EVERY = pytest.param(1, marks=pytest.mark.long, id="every statement")
+EVERY = pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)], id="every statement")
 
 
 @pytest.mark.parametrize("step", [pytest.param(19, id="some"), EVERY])
