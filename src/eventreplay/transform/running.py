@@ -52,7 +52,7 @@ def transform(
 
     Args:
         project: folder of the dbt project; profiles.yml lies there, or where DBT_PROFILES_DIR says.
-        command: e.g. `build`, `test`, `source freshness`, `run-operation promote`.
+        command: e.g. `build`, `test`, `source freshness`, `run-operation NAME`.
         environment: what profiles.yml and the project read, see a sink's `dbt_environment`; it goes before
             this process's own. Secrets are named DBT_ENV_SECRET_..., which dbt masks.
         work: folder for dbt's log, artifacts and parsed project; made if missing, for one run at a time.
