@@ -7,6 +7,7 @@ from __future__ import annotations
 from tests.integration.planted.bug import Bug
 from tests.integration.planted.deployment_bugs import DEPLOYMENT_BUGS
 from tests.integration.planted.diff_bugs import DIFF_BUGS
+from tests.integration.planted.generation_bugs import GENERATION_BUGS
 from tests.integration.planted.live_bugs import LIVE_BUGS
 from tests.integration.planted.prove_bugs import PROVE_BUGS
 from tests.integration.planted.rebuild_bugs import REBUILD_BUGS
@@ -385,6 +386,7 @@ BUGS = (
     ),
     *DEPLOYMENT_BUGS,
     *DIFF_BUGS,
+    *GENERATION_BUGS,
     *LIVE_BUGS,
     *REDRIVE_BUGS,
     *PROVE_BUGS,
