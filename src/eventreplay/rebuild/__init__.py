@@ -6,6 +6,8 @@
 """
 
 from eventreplay.rebuild.checking import check
+from eventreplay.rebuild.diff import diff
+from eventreplay.rebuild.difference import Difference
 from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen
 from eventreplay.rebuild.fingerprints import codec_types
 from eventreplay.rebuild.keeping import drop, drop_expired, generations, rollback, unfinished
@@ -29,6 +31,7 @@ __all__ = [
     "OTHER_TYPES",
     "Built",
     "Dbt",
+    "Difference",
     "Estimate",
     "Exposure",
     "Model",
@@ -44,6 +47,7 @@ __all__ = [
     "check",
     "codec_types",
     "dbt_facts",
+    "diff",
     "drop",
     "drop_expired",
     "generations",
