@@ -77,6 +77,7 @@ class DuckDBSink(HoldsGenerations, ComparesModels, RedrivesDuckDB, ComparesTable
         SinkUnavailableError: another process has the file open.
         SinkError: the file is no DuckDB database, or its RAW tables are not ours.
         ConfigError: a limit is below 1, or the driver is missing.
+        GenerationError: there is no such generation to be loaded.
     """
 
     def __init__(
@@ -121,7 +122,9 @@ class DuckDBSink(HoldsGenerations, ComparesModels, RedrivesDuckDB, ComparesTable
                 self._open().execute(f"SET checkpoint_threshold = '{wal_mb_max}MiB'")
                 if threads is not None:
                     self._open().execute(f"SET threads = {threads}")
-            if not generation:
+            if generation:
+                self._see_shadow()
+            else:
                 create_tables(self._open(), self._schema)
         except BaseException:
             # Ctrl-C too: nobody else has the connection, and it holds the file.

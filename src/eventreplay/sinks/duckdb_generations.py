@@ -187,6 +187,21 @@ class HoldsGenerations:
                     registry.connection.execute(f"DROP TABLE IF EXISTS {place}")
             registry.delete(name)
 
+    def _see_shadow(self) -> None:
+        """Raise unless there are tables of the generation that this sink is over."""
+        with driver_errors(f"Reading the layout of {self._schema}"):
+            found = self._open().execute(
+                "SELECT count(*) FROM duckdb_views() WHERE database_name = current_database()"
+                " AND lower(schema_name) = lower(?) AND list_contains(?, view_name)",
+                [self._schema, list(TABLES)],
+            )
+            there = found.fetchall() == [(len(TABLES),)]
+        if not there:
+            raise GenerationError(
+                f"Generation {self._generation} has no tables of its own to be loaded.",
+                hint="Begin it first.",
+            )
+
     @contextmanager
     def _looking(self) -> Iterator[Registry]:
         """What is committed.

@@ -305,6 +305,8 @@ def test_a_raw_schema_of_another_name(tmp_path: Path) -> None:
 def test_a_shadow_is_no_place_to_ask_for_generations(file: File) -> None:
     with file.sink.shadow("g1") as shadow, pytest.raises(SinkError):
         shadow.generations()
+    with pytest.raises(GenerationError, match="g2 has no tables"):
+        DuckDBSink(file.path, clock=TickingClock(), generation="g2")
     with pytest.raises(ConfigError):
         file.sink.note("g1", state="ready", facts={"no": float("nan")})
     with pytest.raises(ConfigError):
