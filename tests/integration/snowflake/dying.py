@@ -40,13 +40,13 @@ class Dying:
         self._held.clear()
 
     def stop(self) -> None:
-        """Count no more; the dead stay dead."""
+        """Count no more, and let others live; the dead stay dead."""
         self._at = -1
 
     def _count(self, session: Session, statement: str) -> None:
-        if self.fired and id(session) in self._seen:
+        if self.fired and (self._at >= 0 or id(session) in self._seen):
             raise SimulatedCrash
-        if self._at < 0 or self.fired:
+        if self._at < 0:
             return
         if id(session) not in self._seen:
             self._seen.add(id(session))

@@ -48,6 +48,7 @@ class TestGenerations(GenerationSuite):
         return rows
 
     def open_sink(self) -> SnowflakeSink:
+        self.dying.stop()
         sink = SnowflakeSink(self.settings, clock=TickingClock())
         self.sinks.append(sink)
         return sink

@@ -25,8 +25,15 @@ TRANSACTION = 9
 class Killer:
     """The child that is killed, over and over."""
 
-    def __init__(self, root: Path, log: Path, server: StandInServer, settings: SnowflakeSettings) -> None:
-        command = [sys.executable, "-m", "tests.integration.snowflake.killed_child", str(log)]
+    def __init__(
+        self,
+        root: Path,
+        log: Path,
+        server: StandInServer,
+        settings: SnowflakeSettings,
+        module: str = "tests.integration.snowflake.killed_child",
+    ) -> None:
+        command = [sys.executable, "-m", module, str(log)]
         self._process = subprocess.Popen(
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -37,7 +44,7 @@ class Killer:
         self._process.stdin.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
         self._process.stdin.flush()
 
-    def kill_at(self, k: int, when: str) -> int:
+    def kill_at(self, k: int | str, when: str) -> int:
         """The signal that ended the load, or 0 if it came to its end."""
         self._say(f"{k} {when}")
         assert self._process.stdout is not None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from eventreplay.errors import CheckpointConflictError, SinkUnavailableError
 from eventreplay.log import Log
 from eventreplay.replay import replay
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
+from eventreplay.sinks.snowflake.session import Session
 from eventreplay.testing import MemorySource, TickingClock
 from eventreplay.verify import verify
 from tests.hex_codec import HexCodec
@@ -121,4 +125,90 @@ def test_loads_between_every_two_statements_of_a_promotion_and_a_rollback(
         # What the other one holds is whole too: it goes on where its checkpoint says, and is complete then.
         catch_up()
         assert sink.promote("g1", keep_until=KEEP_UNTIL).name == "g1"
+        assert held(standin, settings.database) == due(loader.log)
+
+
+BEFORE_LOCK = 12
+"""Statements of a load before it takes the lock, COPY the last of them."""
+
+
+class Interrupted:
+    """A load during which something else happens, before its k-th statement."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, action: Callable[[], None]) -> None:
+        self.statements: list[str] = []
+        self.happened = False
+        self._at, self._action, self._loading = at, action, False
+        for name in ("run", "named"):
+            plain = getattr(Session, name)
+
+            def asked(session: Session, *args: Any, plain: Any = plain, **how: Any) -> Any:
+                self._before(str(args[0]))
+                return plain(session, *args, **how)
+
+            patch.setattr(Session, name, asked)
+
+    def load(self, log: Log, settings: SnowflakeSettings) -> None:
+        self._loading = True
+        with suppress(SinkUnavailableError, CheckpointConflictError):
+            load(log, settings)
+        self._loading = False
+
+    def _before(self, statement: str) -> None:
+        if not self._loading or self.happened:
+            return
+        if len(self.statements) == self._at:
+            self.happened = True
+            self._loading = False
+            self._action()
+            self._loading = True
+        self.statements.append(statement)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "at",
+    [pytest.param(k, marks=[] if k == BEFORE_LOCK else [pytest.mark.long]) for k in range(16)],
+)
+def test_a_load_that_stands_still_while_generations_change_places_loses_nothing(
+    standin: StandIn,
+    settings: SnowflakeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    times: int,
+) -> None:
+    """Before any of its statements, above all between COPY and the lock; both generations are equally far."""
+    folder = tmp_path / "log"
+    loader = Loader(folder, settings)
+    loader.capture()
+    loader.load()
+    with SnowflakeSink(settings, clock=TickingClock()) as sink:
+        sink.begin_generation("g1", schemas=["RAW"], plan=PLAN, facts={})
+        with sink.shadow("g1") as shadow:
+            replay(Log.open(folder), shadow, HexCodec())
+        sink.note("g1", state="ready", facts={})
+        loader.capture()
+
+        def change() -> None:
+            sink.promote("g1", keep_until=KEEP_UNTIL)
+            if times > 1:
+                sink.rollback()
+
+        with monkeypatch.context() as patch:
+            meeting = Interrupted(patch, at, change)
+            meeting.load(loader.log, settings)
+        if at == BEFORE_LOCK:
+            assert "COPY INTO" in meeting.statements[-2]
+            assert "CHECKPOINT_LOCK" in meeting.statements[-1]
+        assert meeting.happened
+        loader.load()
+        assert held(standin, settings.database) == due(loader.log)
+        if times > 1:
+            with sink.shadow("g1") as shadow:
+                replay(Log.open(folder), shadow, HexCodec())
+            sink.promote("g1", keep_until=KEEP_UNTIL)
+        else:
+            sink.rollback()
+        loader.load()
         assert held(standin, settings.database) == due(loader.log)

@@ -233,11 +233,17 @@ class Generations:
         return entry
 
     def _reopened(self, name: str) -> None:
-        """Back to `ready`, unless something may have moved."""
-        with suppress(SinkError), self.registry.locked():
-            entry = found(self.registry.entries(), name)
-            if entry.state == "promoting" and entry.journal is None:
-                self.registry.change(name, state="ready", previous=None, changed=self.now())
+        """Back to `ready`, unless something may have moved; by a new session: the old one may be gone."""
+        with suppress(SinkError):
+            session = self.open_session()
+            try:
+                registry = Registry(session, self.raw, self.holder)
+                with registry.locked():
+                    entry = found(registry.entries(), name)
+                    if entry.state == "promoting" and entry.journal is None:
+                        registry.change(name, state="ready", previous=None, changed=self.now())
+            finally:
+                session.close()
 
     def _to_undo(self) -> Entry | None:
         """What a rollback undoes; None: it is undone already."""
