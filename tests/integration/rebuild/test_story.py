@@ -54,7 +54,7 @@ def tell(world: World, folder: Path, events: int, *, whole: bool = True) -> Told
     """The story, from the first event to the rollback."""
     story = Story(world, folder, events, segment_positions=max(512, events // 20), whole=whole)
     before, changed = material.codec_before(), material.codec_changed()
-    states = []
+    states: list[list[tuple[str, str]]] = []
 
     def stand() -> None:
         states.append([(each.name, each.state) for each in generations(world.open_sink)])
