@@ -178,7 +178,7 @@ def test_marks_stay_out_and_a_missing_right_is_named(
 
 
 def sweep(root: Path, folder: Path, calls: range, when: str) -> list[int]:
-    """Kill at each of the calls, and say how many records the dead had moved.
+    """Kill at each of the calls, and say how many records the dead had left.
 
     On a server of its own, since the dead leave transactions open.
     """
@@ -211,7 +211,8 @@ def sweep(root: Path, folder: Path, calls: range, when: str) -> list[int]:
 
 
 def test_kill_9_around_the_commit(root: Path, tmp_path: Path) -> None:
-    sweep(root, tmp_path, range(OPENING + COMMIT - 1, OPENING + COMMIT + 1), "after")
+    before, after = sweep(root, tmp_path, range(OPENING + COMMIT - 1, OPENING + COMMIT + 1), "after")
+    assert before > after, "the second death was to be behind the COMMIT"
 
 
 @pytest.mark.long
