@@ -26,8 +26,8 @@ of hashes, without moving a row. Runs when the log's asset changes, and by hand.
 
 **On failure**: `load` with a changed codec: run `full_rebuild`, which decodes everything again beside the
 live tables. `load` with a moved checkpoint: another load runs; this one wrote nothing and is tried again.
-`verify` names missing, doubled or altered events: RAW was changed by something else than a load. Run
-`full_rebuild`.
+`verify` names missing, doubled or altered events: RAW was changed by something else than a load. Find out by
+what; `eventreplay verify --repair` puts right exactly those, or run `full_rebuild` with `accept_unexplained`.
 """
 
 
