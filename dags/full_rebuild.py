@@ -57,8 +57,8 @@ service; a load by the old code stops with `CodecChangedError` and loses nothing
 and says what moved.
 
 **On failure**: before `promote` nothing has changed for readers; clear the task or leave it. `verify` names
-events, `diff` the tables whose rows differ though nothing explains it (`eventreplay rebuild diff` shows them). In `promote`: clear the task, it finishes what it began, or
-run `rebuild_rollback`, which undoes it.
+events, `diff` the tables whose rows differ though nothing explains it; `eventreplay rebuild diff` shows them.
+In `promote`: clear the task, it finishes what it began, or run `rebuild_rollback`, which undoes it.
 """
 
 NAME = "{{ params.name or 'g' ~ dag_run.run_after.strftime('%y%m%d%H%M%S') }}"
