@@ -83,8 +83,8 @@ class RedriveSuite(ABC):
         if not isinstance(sink, SupportsRedrive):
             check(not any(hasattr(sink, name) for name in _METHODS), "Half of SupportsRedrive is none of it.")
             return
-        # Of these 3 is in EVENTS, 11 stands in the quarantine twice, 14 is refused again, 40 is nowhere.
-        passed = pa.concat_batches([example_rows(range(at, at + 1)) for at in (3, 10, 11, 13, 40)])
+        # Of these 3 is in EVENTS, 4 in both, 11 in the quarantine twice, 40 nowhere; 14 is refused again.
+        passed = pa.concat_batches([example_rows(range(at, at + 1)) for at in (3, 4, 10, 11, 13, 40)])
         again = example_quarantine(range(14, 15), error_code="now", decoder_fingerprint="today")
         for refused in (_NO_ROWS, again):
             found = sink.settle(_REPLAY, passed, refused, expected=_CHECKPOINT)
@@ -146,10 +146,10 @@ class RedriveSuite(ABC):
         sink.close()
 
     def _filled(self, model: MemorySink) -> Sink:
-        """Events 0 to 4, refused ones from 10 on in two partitions, one doubled, and two of capture."""
+        """Events 0 to 4, refused ones from 10 on in two partitions, two doubled, and two of capture."""
         batches: list[pa.RecordBatch] = [
             example_quarantine(range(10, 20)),
-            example_quarantine(range(11, 12)),
+            pa.concat_batches([example_quarantine(range(at, at + 1)) for at in (11, 4)]),
             example_quarantine(range(20, 22), event_type="it's another", error_code="other_code"),
             example_quarantine(range(10, 12), partition="other"),
             example_quarantine(range(2), stage="capture", event_type=None, decoder_fingerprint=""),

@@ -162,7 +162,8 @@ def test_two_at_once_and_a_load_meanwhile_move_each_record_once(
     assert moved == len(due(log)[0]) - len(by_old.events)
 
 
-def test_marks_stay_out_and_a_missing_right_is_named(
+@pytest.mark.long
+def test_marks_stay_out_whatever_their_reason_says(
     standin: StandIn, settings: SnowflakeSettings, log: Log
 ) -> None:
     load(log, settings)
@@ -222,7 +223,8 @@ def test_kill_9_at_every_statement(root: Path, tmp_path: Path, when: str) -> Non
     sweep(root, tmp_path, range(1, OPENING + COMMIT + 3), when)
 
 
-def test_a_sink_without_an_answer_is_a_retryable_error(
+@pytest.mark.long
+def test_a_lock_that_is_held_too_long_is_a_retryable_error(
     standin: StandIn, settings: SnowflakeSettings, log: Log
 ) -> None:
     load(log, settings)

@@ -108,6 +108,8 @@ def _summary(facts: Mapping[str, Any]) -> str:
         "logged",
         "received",
         "quarantined",
+        "moved",
+        "records",
         "missing",
         "doubled",
         "altered",
