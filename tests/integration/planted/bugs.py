@@ -13,6 +13,7 @@ from tests.integration.planted.prove_bugs import PROVE_BUGS
 from tests.integration.planted.rebuild_bugs import REBUILD_BUGS
 from tests.integration.planted.redrive_bugs import REDRIVE_BUGS
 from tests.integration.planted.verify_bugs import VERIFY_BUGS
+from tests.integration.planted.view_bugs import VIEW_BUGS
 
 CAPTURE = "tests/unit/test_capture.py::TestCapture"
 QUEUE = "tests/unit/test_capture.py::TestCaptureQueue"
@@ -392,4 +393,5 @@ BUGS = (
     *PROVE_BUGS,
     *REBUILD_BUGS,
     *VERIFY_BUGS,
+    *VIEW_BUGS,
 )  # fmt: skip
