@@ -107,7 +107,7 @@ class Log:
             LogError: this log holds something at that place.
         """
         begin(self._storage)
-        for commit in other.between(partition, after=0, upto=upto).commits() if upto else ():
+        for commit in other.between(partition, after=0, upto=upto).commits() if upto > 0 else ():
             key = layout.commit_key(partition, commit.number)
             data = commit_bytes(commit)
             if not self._storage.put_new(key, data):

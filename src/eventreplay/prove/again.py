@@ -258,7 +258,7 @@ def _parts(receipt: Receipt) -> list[Mapping[str, Any]]:
 def _commits(log: Log, part: Mapping[str, Any]) -> list[Commit]:
     """The commits of a range, which must be those that the receipt speaks of; the chain is verified."""
     name, after, upto = str(part["partition"]), int(part["after_commit"]), int(part["upto_commit"])
-    before = log.reader(name).commit(after) if after else None
+    before = log.reader(name).commit(after) if after > 0 else None
     found = list(log.between(name, after=after, upto=upto).commits())
     digests = ("" if before is None else before.sha256, found[-1].sha256 if found else "")
     if digests != (part["digest_before"], part["digest"]):

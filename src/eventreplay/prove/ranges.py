@@ -103,7 +103,7 @@ def _range(
         rows += more
     if not taken:
         return None
-    before = reader.commit(after) if after else None
+    before = reader.commit(after) if after > 0 else None
     refs = [ref for commit in taken for ref in (*commit.segments, *commit.quarantine)]
     return Range(
         partition=partition,

@@ -68,7 +68,7 @@ def show(
 @app.command(
     epilog=examples(
         "eventreplay receipts again 1 --log ./log",
-        "eventreplay receipts again 7 --log ./log --source /mnt/exports --json",
+        "eventreplay receipts again 7 --log ./log --source moved/exports --json",
     )
     + "\n\nExit codes: 0 the same came out, 1 something else did or the run failed, 3 the log is damaged."
 )
