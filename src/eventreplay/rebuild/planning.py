@@ -76,8 +76,7 @@ def plan(
     checked_name(name)
     if not log.exists():
         raise ConfigError(f"There is no log at {log.url}.", hint="A rebuild reads a log.", log=log.url)
-    selection = selection or Selection()
-    partitions = planned_partitions(log, until)
+    selection, partitions = selection or Selection(), planned_partitions(log, until)
     live = (patience or Patience()).of(lambda: _look(open_sink, name, replay_id, log.partitions()))
     project, lineage = _parsed(dbt, name)
     history = History.of(log, sink_url, live.generation.name)

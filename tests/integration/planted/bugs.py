@@ -163,7 +163,7 @@ BUGS = (
     Bug(
         "replay: only the partition at hand is held against the codec",
         "src/eventreplay/replay.py",
-        (("    total -= sum(resume(reader).loaded_rows for reader in readers)\n", ""),),
+        (("    total = max(0, total - sum(resume(reader).loaded_rows for reader in readers))\n", ""),),
         (f"{REPLAY}::test_another_codec_is_refused_before_a_row_of_any_partition",),
     ),
     Bug(
