@@ -25,10 +25,7 @@ STATEMENTS = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name in ("swap", "commit") else [pytest.mark.long])
-        for name in STATEMENTS
-    ],
+    [pytest.param(name, marks=[] if name == "swap" else [pytest.mark.long]) for name in STATEMENTS],
 )
 def test_a_lost_answer_swaps_nothing_twice_and_leaves_nothing_half_done(
     standin: StandIn, settings: SnowflakeSettings, tmp_path: Path, name: str

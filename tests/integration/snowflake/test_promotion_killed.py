@@ -1,4 +1,4 @@
-"""kill -9 at every statement of begin, promote, rollback and drop: the next call comes to the same end."""
+"""kill -9 all over begin, promote, rollback and drop: the next call comes to the same end."""
 
 from __future__ import annotations
 
@@ -79,24 +79,34 @@ def test_kill_9_amid_a_promotion_and_amid_a_rollback(scene: Scene) -> None:
     assert change(scene, "rollback", OPENING + 48, "before", finish=False)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("finish", [True, False])
-@pytest.mark.parametrize("verb", ["promote", "rollback"])
-def test_kill_9_at_every_statement(scene: Scene, verb: str, *, finish: bool) -> None:
-    k = 0
-    while change(scene, verb, k := k + 1, "before" if k % 2 else "after", finish=finish):
-        pass
-    assert k > OPENING + 40, "it ended sooner than it can"
+STEP = 5
+"""Every so many statements in each of the four sweeps, which begin at four different ones."""
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_kill_9_at_every_statement_of_begin_and_drop(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("first", "verb", "finish"),
+    [(1, "promote", True), (2, "promote", False), (3, "rollback", True), (4, "rollback", False)],
+)
+def test_kill_9_all_over_a_promotion_and_a_rollback(
+    scene: Scene, first: int, verb: str, *, finish: bool
+) -> None:
+    points = 0
+    for k in range(first, 1_000, STEP):
+        if not change(scene, verb, k, "before" if k % 2 else "after", finish=finish):
+            break
+        points += 1
+    assert points > 50 // STEP, "it ended sooner than it can"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_kill_9_all_over_begin_and_drop(scene: Scene) -> None:
     promoting.drop(scene.settings)
     for verb in ("begin", "drop"):
-        k = 0
-        while scene.killed(verb, k := k + 1, "before" if k % 2 else "after"):
+        k = 1
+        while scene.killed(verb, k := k + 3, "before" if k % 2 else "after"):
             scene.world.next_load(OLD)
             if verb == "begin":
                 promoting.begin(scene.settings, scene.world.folder)
