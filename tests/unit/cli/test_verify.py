@@ -175,10 +175,8 @@ def test_two_ways_are_compared_event_by_event(folder: Path, run: Run) -> None:
 
     both = [event(10 * day + at, day) for day in range(1, 6) for at in range(3)]
     write_events(folder / "journal.jsonl", tuple(one for one in both if one["event_id"] != "e-30"))
-    write_events(
-        folder / "live.jsonl",
-        [event(31, 3, "other"), *(one for one in both if one["event_id"] != "e-31")][:-1],
-    )
+    rest = [one for one in both if one["event_id"] != "e-31"][:-1]
+    write_events(folder / "live.jsonl", (event(31, 3, "other"), *rest))
     for name in ("journal", "live"):
         assert run("capture", f"{name}.jsonl", "--log", "log", "--partition", f"{name}-0")[0] == 0
     assert run("replay", "--log", "log", *SINK, "--schemas", "sportscards")[0] == 0
