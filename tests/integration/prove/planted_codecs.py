@@ -119,6 +119,14 @@ zone_alone = PlantedCodec(frozenset({"zone"}))
 
 
 @frozen
+class RaisingCodec(PlantedCodec):
+    """Fails always, and quotes the payload."""
+
+    def decode(self, events: pa.RecordBatch) -> Decoded:
+        raise ValueError(events.column("payload")[0].as_py())
+
+
+@frozen
 class ZonedCodec(PlantedCodec):
     """Every event's text has the local time in it."""
 
@@ -127,6 +135,7 @@ class ZonedCodec(PlantedCodec):
         return evolve(super().decode(events), payload=pa.array(texts, pa.string()))
 
 
+raising = RaisingCodec(frozenset())
 zone_everywhere = ZonedCodec(frozenset())
 random_text = ChanceCodec(frozenset())
 failing = FailingCodec(frozenset())
