@@ -254,7 +254,7 @@ class FakeDbt(Dbt):
         (folder / "manifest.json").write_text(json.dumps(self.manifest(raw, suffix)))
         nodes: tuple[Node, ...] = ()
         if command == "build":
-            self.house.lasting("build", lambda: self._built(raw, suffix))
+            self.house.lasting("build", lambda: self._built(raw, suffix, whole=full_refresh))
             nodes = (BUILT,)
         if progress is not None:
             progress(1, 1)
@@ -262,8 +262,9 @@ class FakeDbt(Dbt):
             nodes=nodes, invocation_id="i", project_fingerprint=fingerprint(self.project), seconds=2.0
         )
 
-    def _built(self, raw: str, suffix: str) -> None:
+    def _built(self, raw: str, suffix: str, *, whole: bool) -> None:
         name = suffix.removeprefix("_").lower() if suffix else self.house.live.name
+        assert whole or name in self.house.marts, "An incremental build of what was never built whole."
         source = self.house.live_raw if raw == "RAW" else self.house.raws[name]
         self.house.marts[name] = len(source.events)
 

@@ -215,14 +215,25 @@ def _say(plan: Plan, path: Path) -> None:
     _say_models(plan)
     for note in plan.notes:
         print_line(f"Note: {note}")
-    took = plan.estimate.seconds
-    print_line("Nothing is known to reckon the time by." if took is None else f"About {duration_text(took)}.")
+    print_line(_time(plan))
     for basis in plan.estimate.basis:
         print_line(f"  {basis}")
     print_line(f"Written to {path} (sha256 {plan.sha256[:12]}…). Next: eventreplay rebuild run {path}")
     if plan.models_affected or plan.makes_raw:
         return
     tell("Nothing that is known has changed.")
+
+
+def _time(plan: Plan) -> str:
+    """How long it will take, as far as that is known."""
+    parts = {"loading": plan.estimate.load_seconds, "dbt": plan.estimate.dbt_seconds}
+    known = [f"{name} {duration_text(spent)}" for name, spent in parts.items() if spent]
+    unknown = [name for name, spent in parts.items() if spent is None]
+    said = f"About {duration_text(sum(spent or 0 for spent in parts.values()))}: {', '.join(known)}"
+    missing = f"of {' and '.join(unknown)} nothing is known"
+    if not known:
+        return f"Time: {missing}." if unknown else "It takes no time to speak of."
+    return f"{said}; {missing}." if unknown else f"{said}."
 
 
 def _summary(plan: Plan) -> Iterator[tuple[str, str]]:
