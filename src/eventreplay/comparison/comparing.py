@@ -53,7 +53,7 @@ def compared(
 def _one_sided(
     dialect: Dialect, ask: Ask, question: Question, before: Layout | None, after: Layout | None
 ) -> TableDifference:
-    there = before or after
+    there = after if before is None else before
     if there is None:
         raise ConfigError(
             f"There is neither {question.before} nor {question.after}.", hint="Run the rebuild first."

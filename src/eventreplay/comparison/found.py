@@ -55,6 +55,12 @@ class Sample:
     after: Mapping[str, str | None] | None
     copies: int = 1
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that `before` or `after` has."""
+        sides = (side for side in (self.before, self.after) if side is not None)
+        return tuple(dict.fromkeys(name for side in sides for name in side))
+
 
 @frozen(kw_only=True)
 class Duplicates:

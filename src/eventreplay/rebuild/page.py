@@ -277,7 +277,11 @@ def _day(one: Metric, at: int) -> tuple[str, ...]:
 def _change(before: int | Decimal | None, after: int | Decimal | None) -> Decimal | None:
     if before is None and after is None:
         return None
-    return _WIDE.subtract(Decimal(after or 0), Decimal(before or 0))
+    return _WIDE.subtract(_or_nothing(after), _or_nothing(before))
+
+
+def _or_nothing(value: int | Decimal | None) -> Decimal:
+    return Decimal(0) if value is None else Decimal(value)
 
 
 def _figure(value: int | Decimal | None, *, signed: bool = False) -> str:
@@ -288,7 +292,7 @@ def _figure(value: int | Decimal | None, *, signed: bool = False) -> str:
 
 def _sample(sample: Sample) -> Iterable[tuple[str, ...]]:
     key = safe(", ".join("null" if value is None else value for value in sample.key.values()))
-    names = [name for name in {**(sample.before or {}), **(sample.after or {})} if name not in sample.key]
+    names = [name for name in sample.columns if name not in sample.key]
     kind = sample.kind if sample.copies == 1 else f"{sample.kind}, {sample.copies:,} times"
     for at, name in enumerate(names[:COLUMNS_SHOWN_MAX]):
         sides = [

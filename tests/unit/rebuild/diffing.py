@@ -236,7 +236,7 @@ def company(
         changes: to the plan.
     """
     before = VersionedCodec()
-    now = after or before
+    now = before if after is None else after
     grow(log, count)
     plan = plan_of(log, before, now, **changes)
     made = Company(file=folder / "w.duckdb", log=log, plan=plan)

@@ -161,8 +161,7 @@ def _say_samples(one: Compared) -> None:
 
 def _lines(sample: Sample) -> Iterator[tuple[object, ...]]:
     key = ", ".join(_text(value) for value in sample.key.values())
-    before, after = sample.before or {}, sample.after or {}
-    names = [name for name in {**before, **after} if name not in sample.key]
+    names = [name for name in sample.columns if name not in sample.key]
     for at, name in enumerate(names[:COLUMNS_SHOWN_MAX]):
         kind = sample.kind if sample.copies == 1 else f"{sample.kind}, {sample.copies:,} times"
         first = (kind, key) if at == 0 else ("", "")
