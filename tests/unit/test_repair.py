@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from attrs import evolve
 
@@ -175,6 +176,40 @@ def test_a_damaged_log_repairs_nothing(
     with pytest.raises(CorruptLogError):
         repair(log, MemorySink(warehouse), CODEC)
     assert contents(warehouse) == before
+
+
+def without_three(table: pa.Table) -> pa.Table:
+    return table.slice(3)
+
+
+def with_two_twice(table: pa.Table) -> pa.Table:
+    return pa.concat_tables([table, table.slice(1, 2)])
+
+
+def with_another_byte(table: pa.Table) -> pa.Table:
+    at = table.schema.get_field_index("payload")
+    payloads = table.column(at).to_pylist()
+    payloads[2] = bytes([payloads[2][0] ^ 1]) + payloads[2][1:]
+    return table.set_column(at, table.schema.field(at), pa.array(payloads, pa.binary()))
+
+
+@pytest.mark.parametrize("change", [without_three, with_two_twice, with_another_byte])
+def test_the_same_six_in_the_logs_own_files_are_found_and_refused(
+    log: Log, warehouse: MemoryWarehouse, tmp_path: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    victim = min((tmp_path / "log" / "events").rglob("*.parquet"))
+    table = pq.ParquetFile(victim).read()
+    victim.chmod(0o644)
+    pq.write_table(change(table), victim)
+    with pytest.raises(CorruptLogError):
+        repair(log, MemorySink(warehouse), CODEC, deep=True)
+    # Of the rows that segment has nothing is taken, whatever is missing in the warehouse.
+    warehouse.events[:] = [row for row in warehouse.events if row["log_offset"] > 1]
+    before = contents(warehouse)
+    with pytest.raises(CorruptLogError):
+        repair(log, MemorySink(warehouse), CODEC)
+    assert contents(warehouse) == before
+    assert [finding.key.rpartition("/")[2] for finding in log.check().findings] == [victim.name]
 
 
 def test_another_codec_is_refused(log: Log, warehouse: MemoryWarehouse) -> None:
