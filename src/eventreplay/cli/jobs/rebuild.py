@@ -117,6 +117,7 @@ def drop(place: Place, name: str | None, *, force: bool, as_json: bool) -> int:
         else:
             gone = [dropped(opened, name, force=force, patience=PATIENCE)]
         facts.update(names=[each.name for each in gone])
+    warn(generations(opened, PATIENCE))
     if as_json:
         print_json(
             {"sink": settings.sink_url, "dropped": [each.name for each in gone], "receipt": proof.number}
