@@ -22,7 +22,11 @@ class TestDuckDBGenerations(GenerationSuite):
         self.path = tmp_path / "warehouse.duckdb"
         self.sinks: list[DuckDBSink] = []
         self.clock = TickingClock()
+        self.open_sink().close()
+        # Held open: to open the file anew for each look would take longer than the tests.
+        self.other = duckdb.connect(str(self.path))
         yield
+        self.other.close()
         for sink in self.sinks:
             sink.close()
 
@@ -65,8 +69,7 @@ class TestDuckDBGenerations(GenerationSuite):
         return sink
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.path)) as connection:
-            return connection.execute(sql).fetchall()
+        return self.other.execute(sql).fetchall()
 
 
 class _Dying:
