@@ -79,7 +79,7 @@ def diff(
     generation = _built(sink, plan)
     wanted = _with_parents(plan, models)
     sides = Sides(plan)
-    standings = tuple(standings_of(plan, log, sink, generation)) if plan.makes_raw else ()
+    standings = tuple(standings_of(plan, log, sink, generation))
     run = _Run(plan, sink, sides, samples_max, progress, len(wanted) + 3 * plan.makes_raw)
     raw, types = run.raw(log, standings) if plan.makes_raw else ((), ())
     compared = {name: run.model(plan.models[name]) for name in wanted}

@@ -143,7 +143,12 @@ class Explaining:
             return Verdict(state="unexplained", why=tuple(doubts[:_CAUSES_SHOWN_MAX]))
         return Verdict(
             state="unexplained",
-            why=("it is made as before, of what is as before: rows were changed, or it is not reproducible",),
+            why=(
+                (
+                    "it is made as before, of what is as before: rows were changed, the live one was not built"
+                    " since the last load, or it is not reproducible"
+                ),
+            ),
         )
 
     def _own_change(self, name: str) -> str:

@@ -19,22 +19,27 @@ PARTIAL = (
 def standings_of(
     plan: Plan, log: Log, sink: SupportsGenerations, generation: Generation
 ) -> Iterator[Standing]:
-    """How far either side has read each partition, and up to where both have."""
+    """How far either side has read each partition, and up to where both have.
+
+    A generation of models alone reads the live RAW, and may have been built of less than that holds by now.
+    """
     partitions = sorted({*log.partitions(), *(part.partition for part in plan.partitions)})
     with_names = {name: f"{plan.replay_id}/{name}" for name in partitions}
     before = _positions(sink, with_names)  # type: ignore[arg-type]
-    shadow = sink.shadow(plan.name)
-    try:
-        after = _positions(shadow, with_names)
-    finally:
-        shadow.close()
+    after: dict[str, int] = {}
+    if plan.makes_raw:
+        shadow = sink.shadow(plan.name)
+        try:
+            after = _positions(shadow, with_names)
+        finally:
+            shadow.close()
     built: Mapping[str, int] | None = generation.facts.get("built")
     for name in partitions:
-        ends = [_offset(log, name, position) for position in (before[name], after[name])]
+        ends = [_offset(log, name, at) for at in (before[name], after.get(name, before[name]))]
         yield Standing(
             partition=name,
             before=before[name],
-            after=after[name],
+            after=after.get(name),
             built=None if built is None else int(built.get(name, 0)),
             compared_below=min(ends),
             beyond=max(ends) - min(ends),
@@ -66,15 +71,22 @@ def unlike(plan: Plan, standings: Sequence[Standing]) -> str:
     """Why the models of both sides were not made of the same part of the log; empty if they were."""
     if plan.is_partial:
         return PARTIAL
-    apart = [one for one in standings if one.before != one.after or one.built not in (None, one.after)]
+    apart = [
+        one for one in standings if one.after not in (None, one.before) or one.built not in (None, _read(one))
+    ]
     if not apart:
         return ""
     first = apart[0]
     return (
         f"both sides stand at other places in the log ({first.partition}: commit {first.before} and"
-        f" {first.after}, models built up to {_known(first.built)}): run `eventreplay rebuild run`"
+        f" {_read(first)}, models built up to {_known(first.built)}): run `eventreplay rebuild run`"
         " again to catch up, and build what is live"
     )
+
+
+def _read(standing: Standing) -> int:
+    """Up to where the RAW goes that the other side's models are made of."""
+    return standing.before if standing.after is None else standing.after
 
 
 def _known(number: int | None) -> str:

@@ -196,6 +196,19 @@ def test_what_one_side_has_read_further_is_a_matter_of_position(tmp_path: Path, 
     assert any("matter of position" in note for note in difference.notes)
 
 
+def test_models_alone_that_were_built_of_less_than_is_live_are_undecided(tmp_path: Path, log: Log) -> None:
+    made = company(tmp_path, log, raw_reasons=(), schemas=SCHEMAS[1:])
+    for commit, undecided in ((4, ()), (3, ("fct_clicks",))):
+        with made.sink() as sink:
+            sink.note(made.plan.name, state="ready", facts={"built": {"journal": commit}})
+        made.edit("UPDATE MART.fct_clicks SET clicks = 0 WHERE stream_id = 'click-3'")
+        difference = found(made)
+        (standing,) = difference.standings
+        assert (standing.before, standing.after, standing.built) == (4, None, commit)
+        assert difference.undecided == undecided
+        assert difference.ok == bool(undecided)
+
+
 def test_a_part_is_compared_with_the_same_part_of_raw(tmp_path: Path, log: Log) -> None:
     made = company(tmp_path, log, after=NEW, selection=Selection(types=(ORDERS,)))
     difference = found(made)
