@@ -221,7 +221,7 @@ def _same_codec(receipt: Receipt, codec: Codec) -> None:
     then = receipt.facts.get("codec")
     if then == codec.fingerprint:
         return
-    types = (receipt.facts.get("settings") or {}).get("types") or {}
+    types = receipt.facts.get("types") or (receipt.facts.get("settings") or {}).get("types") or {}
     now = dict(codec.type_fingerprints()) if isinstance(codec, SupportsTypes) else {}
     changed = sorted(name for name in {*types, *now} if types.get(name) != now.get(name))
     which = ", ".join(changed[:_NAMED_MAX]) + (" and more" if len(changed) > _NAMED_MAX else "")

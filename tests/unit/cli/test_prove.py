@@ -9,7 +9,7 @@ import pytest
 
 from eventreplay.cli.jobs import prove as job
 from eventreplay.log import Log
-from eventreplay.prove import Proof, ProveOptions
+from eventreplay.prove import Proof, ProveOptions, proving
 from eventreplay.receipts import Receipts
 from tests.integration.prove.material import BASE, two
 from tests.integration.prove.planted_codecs import place
@@ -56,7 +56,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         return real(*arguments, options=cut, **how)  # type: ignore[arg-type]
 
-    real = job.prove
+    real = proving.prove
     monkeypatch.setattr(job, "prove", prove)
 
 

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from eventreplay import receipts
-from eventreplay.assembly import codec_of
+from eventreplay.assembly import codec_of, limits_of, schemas_named
 from eventreplay.config import load_settings
 from eventreplay.rebuild import codec_types
 from eventreplay.replay import ReplayReceipt, replay
@@ -67,7 +67,12 @@ class ReplayWork(LogToSinkWork[ReplayRequest]):
     def outcome(self) -> Outcome:
         """Counts so far, and the commits they stand for."""
         receipt, sink = self._receipt, self._request.sink
-        used = {"batch_rows_max": self._settings.batch_rows_max, "workers": self._settings.workers}
+        used = {
+            "schemas": schemas_named(self._request.schemas),
+            "limits": asdict(limits_of(self._settings)),
+            "batch_rows_max": self._settings.batch_rows_max,
+            "workers": self._settings.workers,
+        }
         # By which code, type by type: the next plan of a rebuild finds it in the receipt.
         types = codec_types(self._codec)
         facts = receipts.loaded(self.log, receipt, sink=sink, settings=used, types=types)
