@@ -100,3 +100,11 @@ def test_memory_at_two_lengths(root: Path) -> None:
         "capture from the journal, 400",
         "replay into DuckDB, 400",
     ]
+
+
+@pytest.mark.long
+def test_rebuild_beside_the_first_load(root: Path) -> None:
+    report = run(root, "--only", "rebuild", "--events", "2000")["rebuild"]
+    assert len(report["figures"]) == 9
+    assert len(report["ratios"]) == 4
+    assert all(value > 0 for value in (*report["figures"].values(), *report["ratios"].values()))
