@@ -92,27 +92,32 @@ def _range(
     head = reader.head()
     if head is None or head.number <= after:
         return None
-    taken: list[Commit] = []
-    rows = 0
+    last: Commit | None = None
+    events = rows = size = largest = 0
+    # Added up as they come: a partition may have more commits than memory holds.
     for commit in reader.commits(after):
-        more = sum(ref.rows for ref in (*commit.segments, *commit.quarantine))
-        is_too_much = rows_max is not None and rows + more > rows_max and (bool(taken) or not needs_one)
+        refs = (*commit.segments, *commit.quarantine)
+        more = sum(ref.rows for ref in refs)
+        is_first = last is None and needs_one
+        is_too_much = rows_max is not None and rows + more > rows_max and not is_first
         if is_too_much or (upto is not None and commit.number > upto):
             break
-        taken.append(commit)
+        last = commit
         rows += more
-    if not taken:
+        events += sum(ref.event_count for ref in refs)
+        size += sum(ref.bytes for ref in refs)
+        largest = max(largest, *(ref.rows for ref in refs), 0)
+    if last is None:
         return None
     before = reader.commit(after) if after > 0 else None
-    refs = [ref for commit in taken for ref in (*commit.segments, *commit.quarantine)]
     return Range(
         partition=partition,
         after_commit=after,
-        upto_commit=taken[-1].number,
+        upto_commit=last.number,
         digest_before="" if before is None else before.sha256,
-        digest=taken[-1].sha256,
-        events=sum(ref.event_count for ref in refs),
+        digest=last.sha256,
+        events=events,
         rows=rows,
-        bytes=sum(ref.bytes for ref in refs),
-        segment_rows=max((ref.rows for ref in refs), default=0),
+        bytes=size,
+        segment_rows=largest,
     )
