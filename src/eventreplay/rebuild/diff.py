@@ -145,10 +145,10 @@ class _Run:
                 before=before,
                 after=after,
                 key=model.key,
-                ignored=(*LOADED_BY, *_names(told.get("ignored"))),
-                day=told.get("day"),
-                by=told.get("by"),
-                metrics=None if metrics is None else _names(metrics),
+                ignored=(*LOADED_BY, *_names(model, "ignored")),
+                day=_name(model, "day"),
+                by=_name(model, "by"),
+                metrics=None if metrics is None else _names(model, "metrics"),
             )
         )
 
@@ -331,7 +331,27 @@ def _nulls_first(name: str | None) -> tuple[bool, str]:
     return name is not None, name or ""
 
 
-def _names(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(str(name) for name in value)  # type: ignore[attr-defined]
+def _name(model: Model, what: str) -> str | None:
+    """One column that `meta.eventreplay` names; None: it names none."""
+    value = model.compare.get(what)
+    if value is not None and not isinstance(value, str):
+        raise _misread(model, what)
+    return value
+
+
+def _names(model: Model, what: str) -> tuple[str, ...]:
+    """Columns that it names, one or a list of them."""
+    value = model.compare.get(what)
+    if value is None or isinstance(value, str):
+        return () if value is None else (value,)
+    if not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
+        raise _misread(model, what)
+    return tuple(value)
+
+
+def _misread(model: Model, what: str) -> ConfigError:
+    return ConfigError(
+        f"meta.eventreplay.{what} of {model.identifier} is not understood.",
+        hint="`day` and `by` are a column each, `metrics` and `ignored` lists of columns.",
+        model=model.identifier,
+    )

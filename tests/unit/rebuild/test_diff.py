@@ -261,6 +261,31 @@ def test_no_value_leaves_the_warehouse_if_no_sample_is_asked_for(tmp_path: Path,
     assert "e6" not in str(difference.to_json()["tables"])
 
 
+def test_a_models_yaml_says_how_it_is_compared(tmp_path: Path, log: Log) -> None:
+    told = {
+        "day": "order_date",
+        "by": "order_id",
+        "metrics": [],
+        "ignored": "revenue",
+        "holds": {"each": "x"},
+    }
+    models = {name: model(name) for name in MODELS}
+    models["fct_orders"] = evolve(models["fct_orders"], compare=told)
+    made = company(tmp_path, log, after=NEW, models=models)
+    table = one(found(made), "fct_orders").difference
+    assert (table.counts.changed, table.ignored) == (0, ("revenue",))
+    assert table.metrics is not None
+    assert (table.metrics.names, table.metrics.by) == (("rows",), "order_id")
+    for name, value in (("day", ["order_date"]), ("metrics", {"revenue": 1}), ("ignored", [1])):
+        wrong = {**models, "fct_orders": evolve(models["fct_orders"], compare={name: value})}
+        replanned = evolve(made.plan, models=wrong)
+        with made.sink() as sink:
+            sink.drop(made.plan.name)
+            sink.begin_generation(replanned.name, schemas=replanned.schemas, plan=replanned.sha256, facts={})
+            with pytest.raises(ConfigError, match=f"meta.eventreplay.{name} of fct_orders"):
+                diff(replanned, made.log, sink)
+
+
 def test_a_plan_that_was_not_run_or_is_another_is_refused(tmp_path: Path, log: Log) -> None:
     made = company(tmp_path, log)
     with made.sink() as sink, pytest.raises(GenerationError, match="no generation g1"):
