@@ -67,12 +67,6 @@ REDRIVE_BUGS = (
         (f"{VERB}::test_a_record_that_is_not_what_the_log_holds_is_never_moved",),
     ),
     Bug(
-        "explain: another error counts as the one before",
-        "src/eventreplay/judging.py",
-        (('["altered", "passes", "fails"], "fails_otherwise"', '["altered", "passes", "fails"], "fails"'),),
-        (f"{VERB}::test_explain_says_what_would_pass_and_changes_nothing",),
-    ),
-    Bug(
         "redrive: a codec is adopted unseen",
         "src/eventreplay/adopting.py",
         (("    if wrong:\n", "    if wrong is None:\n"),),
@@ -83,18 +77,6 @@ REDRIVE_BUGS = (
         "src/eventreplay/redrive.py",
         (("            if compared is None or place.upto.number > compared.number:\n", "            if compared is None:\n"),),
         (f"{ADOPTING}::test_what_a_load_brings_while_a_codec_is_adopted_is_compared_and_moved_too",),
-    ),
-    Bug(
-        "redrive: an attempt counts what the one before it has seen",
-        "src/eventreplay/redrive.py",
-        (("    receipt.begin_again()\n", ""),),
-        (f"{VERB}::test_an_attempt_that_goes_on_adds_up",),
-    ),
-    Bug(
-        "drop: the second reason wins",
-        DUCKDB,
-        (("            new = evolve(selection, dismissed=False)\n", "            new = selection\n            cursor.execute(f'DELETE FROM {self._schema}.{DISMISSED}')\n"),),
-        ("tests/unit/sinks/test_duckdb_suite.py::TestDuckDBSink::test_marks_are_made_once_with_their_reason_and_taken_back",),
     ),
     Bug(
         "drop: what was put aside is listed all the same",

@@ -13,6 +13,7 @@ from eventreplay.receipts import Receipts
 from eventreplay.sinks.duckdb_tables import connect
 from tests.hex_codec import REFUSED, FixedCodec
 from tests.unit.cli.conftest import Run
+from tests.unit.cli.test_quarantine import add_conflict
 
 SINK = ("--sink", "duckdb:///w.duckdb")
 FIXED = FixedCodec("fixed-1", still=REFUSED)
@@ -102,20 +103,17 @@ def test_a_record_is_put_aside_with_a_reason_and_taken_back(warehouse: Path, run
 
 
 @pytest.mark.usefixtures("warehouse")
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
+def test_wrong_usage_says_what_to_do(run: Run) -> None:
+    for arguments, match in (
         (("drop", "--code", "x"), "No reason is given"),
         (("drop", "--reason", "x"), "Nothing says which records"),
         (("drop", "--code", "x", "--reason", "y", "--undo"), "to take something back"),
         (("redrive", "--code", "x", "--adopt"), "whole partitions"),
         (("explain", "--stage", "decoding"), "no stage"),
         (("explain", "--warehouse", "other.duckdb"), "Both --warehouse and --sink"),
-    ],
-)
-def test_wrong_usage_says_what_to_do(run: Run, arguments: tuple[str, ...], match: str) -> None:
-    code, _, err = run("quarantine", *arguments, *SINK)
-    assert (code, match in err) == (2, True), err
+    ):
+        code, _, err = run("quarantine", *arguments, *SINK)
+        assert (code, match in err) == (2, True), err
 
 
 def test_a_warehouse_that_is_not_there_is_not_made(log: Path, run: Run) -> None:
@@ -123,6 +121,17 @@ def test_a_warehouse_that_is_not_there_is_not_made(log: Path, run: Run) -> None:
         code, _, err = run("quarantine", *command, "--sink", "duckdb:///typo.duckdb")
         assert (code, "There is no warehouse" in err) == (2, True)
     assert not (log.parent / "typo.duckdb").exists()
+
+
+def test_conflicts_of_staging_never_pass_and_can_be_put_aside(warehouse: Path, run: Run) -> None:
+    add_conflict(warehouse)
+    code, out, _ = run("quarantine", "explain", *SINK)
+    assert (code, "1 share their id with an earlier event: they never pass" in out) == (0, True)
+    code, out, _ = run("quarantine", "drop", *SINK, "--stage", "staging", "--reason", "seen", "--json")
+    assert json.loads(out)["marked"][0]["error_code"] == "conflicting_payload"
+    told = json.loads(run("quarantine", "explain", *SINK, "--stage", "staging", "--json")[1])
+    assert (told["conflict"], told["dismissed"], told["records"]) == (0, 1, 1)
+    assert run("verify", *SINK)[0] == 0
 
 
 def test_a_record_that_is_not_what_the_log_holds_ends_with_1(warehouse: Path, run: Run) -> None:
