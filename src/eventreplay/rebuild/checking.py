@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eventreplay.errors import EventReplayError, PlanError
 from eventreplay.generations import Generation
-from eventreplay.interfaces import Codec
+from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
 from eventreplay.rebuild.ends import Dbt
 from eventreplay.rebuild.fingerprints import changed_types, codec_types, model_fingerprints, raw_fingerprint
@@ -52,6 +52,23 @@ def check_live(plan: Plan, known: Sequence[Generation]) -> None:
     if live.name != plan.live and not (live.name == plan.name and live.plan == plan.sha256):
         said = f"{plan.live} was live, and now {live.name} is"
         raise _moved(plan, [("live", said)])
+
+
+def made_by(sink: Sink, replay_id: str, partitions: Sequence[str]) -> str | None:
+    """The codec of the rows in a sink, as its checkpoints have it; of several codecs, all; None: no rows."""
+    known = (sink.begin(f"{replay_id}/{name}") for name in partitions)
+    return "+".join(sorted({each.fingerprint for each in known if each is not None})) or None
+
+
+def check_made_by(plan: Plan, found: str | None) -> None:
+    """See that the live RAW is what the plan was made beside, by its codec.
+
+    Raises:
+        PlanError: it is not, or it is another warehouse; field `moved` has `live`.
+    """
+    planned = None if plan.codec_before is None else plan.codec_before.fingerprint
+    if planned is not None and found != planned:
+        raise _moved(plan, [("live", "the live RAW was made by another codec")])
 
 
 def _moved(plan: Plan, moved: Sequence[tuple[str, str]]) -> PlanError:

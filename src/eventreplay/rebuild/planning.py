@@ -10,8 +10,9 @@ from attrs import asdict, frozen
 
 from eventreplay.errors import ConfigError, GenerationError
 from eventreplay.generations import Generation, SupportsGenerations, checked_name, suffix_of
-from eventreplay.interfaces import Codec, Sink
+from eventreplay.interfaces import Codec
 from eventreplay.log import Log
+from eventreplay.rebuild.checking import made_by
 from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, opened
 from eventreplay.rebuild.estimating import estimate
 from eventreplay.rebuild.fingerprints import changed_types, codec_types, raw_fingerprint
@@ -29,10 +30,10 @@ _SHOWN_MAX = 5
 
 @frozen
 class _Live:
-    """What stands in the warehouse now; `made_by`: the codec of each partition's rows."""
+    """What stands in the warehouse now; `made_by`: the codec of the rows in RAW."""
 
     generation: Generation
-    made_by: Mapping[str, str]
+    made_by: str | None
 
 
 def plan(
@@ -157,7 +158,7 @@ def _parsed(dbt: Dbt, name: str) -> tuple[str, Lineage]:
 
 def _judged(live: _Live, history: History, lineage: Lineage, codec: Codec, raw_schema: str) -> _Found:
     built = Built(fingerprint=codec.fingerprint, types=codec_types(codec))
-    before = history.codec("+".join(sorted(set(live.made_by.values()))) or None, live.generation, codec)
+    before = history.codec(live.made_by, live.generation, codec)
     types = None
     if before is not None and before.types is not None and built.types is not None:
         types = changed_types(before.types, built.types)
@@ -182,7 +183,7 @@ def _judged(live: _Live, history: History, lineage: Lineage, codec: Codec, raw_s
 def _look(open_sink: OpenSink, name: str, replay_id: str, partitions: Sequence[str]) -> _Live:
     with opened(open_sink) as (sink, kept):
         live = _free(kept, name)
-        return _Live(live, _made_by(sink, replay_id, partitions))
+        return _Live(live, made_by(sink, replay_id, partitions))
 
 
 def _free(kept: SupportsGenerations, name: str) -> Generation:
@@ -197,11 +198,6 @@ def _free(kept: SupportsGenerations, name: str) -> Generation:
             state=taken.state,
         )
     return known[0]
-
-
-def _made_by(sink: Sink, replay_id: str, partitions: Sequence[str]) -> dict[str, str]:
-    checkpoints = {name: sink.begin(f"{replay_id}/{name}") for name in partitions}
-    return {name: known.fingerprint for name, known in checkpoints.items() if known is not None}
 
 
 def _reasons(found: _Found, selection: Selection, *, until: bool, forced: bool) -> tuple[str, ...]:

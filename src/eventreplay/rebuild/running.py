@@ -15,7 +15,7 @@ from attrs import asdict, define, field
 from eventreplay.generations import Generation
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
-from eventreplay.rebuild.checking import check, check_live
+from eventreplay.rebuild.checking import check, check_live, check_made_by, made_by
 from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Quiet, Screen, opened
 from eventreplay.rebuild.keeping import refuse_unfinished
 from eventreplay.rebuild.loading import SLICE_ROWS, Positions, Settings, ShadowLoad, heads, waiting_rows
@@ -169,10 +169,12 @@ class _Run:
         plan = self.plan
 
         def once() -> Generation:
-            with opened(self.load.open_sink) as (_, kept):
+            with opened(self.load.open_sink) as (sink, kept):
                 known = kept.generations()
                 refuse_unfinished(known)
                 check_live(plan, known)
+                if known[0].name == plan.live:
+                    check_made_by(plan, made_by(sink, plan.replay_id, self.log.partitions()))
                 return kept.begin_generation(
                     plan.name, schemas=plan.schemas, plan=plan.sha256, facts=self._facts({})
                 )

@@ -252,6 +252,14 @@ def test_what_moved_under_a_plan_is_named(shop: Shop) -> None:
     assert shop.run(made).state == "ready"
 
 
+def test_rows_that_another_codec_made_meanwhile_are_named(shop: Shop) -> None:
+    made = shop.plan()
+    replay(shop.log, shop.house.open_sink(), FixedCodec(fingerprint="hex-9"), accept_codec_change=True)
+    with pytest.raises(PlanError, match="made by another codec") as caught:
+        shop.run(made)
+    assert caught.value.fields["moved"] == ["live"]
+
+
 def _shorter(count: int) -> Log:
     log = open_log(memory_storage())
     fill(log, count)
