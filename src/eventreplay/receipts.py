@@ -301,14 +301,14 @@ def verified(log: Log, found: Verification, *, sink: str, **more: object) -> dic
 
     Args:
         log: what was compared with.
-        found: what the verb gave; its ranges are added up, and few differences are named.
+        found: what the verb gave; its ranges are added up, few differences named.
         sink: whose rows, as a URL without secrets.
         more: what else is to be known: `seconds`.
     """
-    facts = found.to_json()
-    for part in facts["partitions"]:
-        ranges = part.pop("ranges")
+    for part in (facts := found.to_json())["partitions"]:
+        ranges, days = part.pop("ranges"), part.pop("days")
         part["unequal_ranges"] = sum(not one["equal"] for one in ranges)
+        part["unequal_days"] = sum(not one["equal"] for one in days)
         part["event_hash_sum"] = str(sum(int(one["log_hash_sum"] or 0) for one in ranges))
     for kind in ("missing", "doubled", "altered", "unknown"):
         facts[kind] = facts[kind][:NAMED_MAX]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,7 @@ from eventreplay.log import Commit, Log, PartitionReader, SegmentRef
 from eventreplay.tally import Order, Span
 
 _EMPTY_ID = ""
+_HALF_BITS = 32
 
 
 @frozen
@@ -172,3 +174,22 @@ def proven(ref: SegmentRef, table: pa.Table, *, rejects: bool) -> pa.Table:
             detail="hashes",
         )
     return table
+
+
+Days = dict[date, tuple[int, int]]
+"""Rows and the exact sum of their hashes, by day of `occurred_at`, UTC."""
+
+
+def by_day(rows: pa.RecordBatch, days: Days) -> None:
+    """Add rows of RAW_SCHEMA to what is known of their days."""
+    if not rows.num_rows:
+        return
+    hashes = rows.column("event_hash").to_numpy()
+    day = rows.column("occurred_at").cast(pa.timestamp("us")).cast(pa.date32())
+    # Halves are summed apart: 64 bits would wrap around.
+    table = pa.table({"day": day, "high": hashes >> _HALF_BITS, "low": hashes & ((1 << _HALF_BITS) - 1)})
+    summed = table.group_by("day").aggregate([([], "count_all"), ("high", "sum"), ("low", "sum")])
+    for one in summed.to_pylist():
+        count, total = days.get(one["day"], (0, 0))
+        exact = (one["high_sum"] << _HALF_BITS) + one["low_sum"]
+        days[one["day"]] = (count + one["count_all"], total + exact)

@@ -16,6 +16,7 @@ A null payload counts as one of no bytes, and no id as an empty one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -102,6 +103,23 @@ class SupportsComparison(Protocol):
             of doubled rows, one that differs is enough. A row of the same order in the other one of the two
             tables differs in `table`, whether or not one is here too; what is in neither is not named.
         """
+
+
+@frozen(kw_only=True)
+class DayTally:
+    """Rows of EVENTS of one day of `occurred_at`, UTC: how many, and the exact sum of their `event_hash`."""
+
+    day: date
+    rows: int
+    hashes: int
+
+
+@runtime_checkable
+class SupportsDays(Protocol):
+    """A sink that also counts by days."""
+
+    def days(self, partition: str, end: int) -> Sequence[DayTally]:
+        """Of committed rows of EVENTS below the offset `end`, one for each day that has any, ascending."""
 
 
 @runtime_checkable

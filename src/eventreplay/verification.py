@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from attrs import asdict, evolve, frozen
@@ -34,11 +35,27 @@ class RangeTally:
 
 
 @frozen(kw_only=True)
+class DayVerification:
+    """Events of one day of `occurred_at`, UTC: those the log gives today, and those RAW.EVENTS holds."""
+
+    day: date
+    due: int
+    rows: int
+    due_hash_sum: int
+    hash_sum: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are the same."""
+        return (self.due, self.due_hash_sum) == (self.rows, self.hash_sum)
+
+
+@frozen(kw_only=True)
 class PartitionVerification:
     """One partition: how far the sink is, and its ranges.
 
     `commits` and `digest` say up to which commit it was compared; `behind_commits` and `behind_rows` what the
-    log has beyond.
+    log has beyond. Of a deep comparison `days` has the counts and sums by day.
     """
 
     partition: str
@@ -48,6 +65,7 @@ class PartitionVerification:
     behind_commits: int
     behind_rows: int
     ranges: tuple[RangeTally, ...]
+    days: tuple[DayVerification, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -92,10 +110,13 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON data; sums as text, of more digits than many readers hold."""
         facts = asdict(self)
-        for part in facts["partitions"]:
+        for part, made in zip(facts["partitions"], self.partitions, strict=True):
             for one in part["ranges"]:
                 for name in ("log_hash_sum", "claimed", "computed"):
                     one[name] = None if one[name] is None else str(one[name])
+            for one, day in zip(part["days"], made.days, strict=True):
+                one |= {"day": day.day.isoformat(), "equal": day.equal}
+                one |= {name: str(one[name]) for name in ("due_hash_sum", "hash_sum")}
         return {"ok": self.ok, **facts}
 
 

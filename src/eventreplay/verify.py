@@ -20,17 +20,18 @@ from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Commit, Log, PartitionReader
 from eventreplay.raw_rows import raw_rows
-from eventreplay.reckoning import LogSide, proven
+from eventreplay.reckoning import Days, LogSide, by_day, proven
 from eventreplay.tally import (
     OFFSET_END,
     OFFSET_MIN,
     Order,
     Span,
     SupportsComparison,
+    SupportsDays,
     SupportsTally,
     Tally,
 )
-from eventreplay.verification import PartitionVerification, RangeTally, Verification
+from eventreplay.verification import DayVerification, PartitionVerification, RangeTally, Verification
 
 __all__ = [
     "Named",
@@ -162,8 +163,9 @@ class _Run:
         for side in place.sides.values():
             ranges += self._order(place, side)
             self._advance(side.end)
+        due: Days = {}
         if self.codec is not None and place.upto is not None:
-            self._columns(place, self.codec)
+            self._columns(place, self.codec, due)
         upto, head = place.upto, place.head
         return PartitionVerification(
             partition=place.reader.partition,
@@ -173,6 +175,24 @@ class _Run:
             behind_commits=(0 if head is None else head.number) - (0 if upto is None else upto.number),
             behind_rows=_rows_at(head) - _rows_at(upto),
             ranges=tuple(ranges),
+            days=self._days(place, due) if self.codec is not None else (),
+        )
+
+    def _days(self, place: _Place, due: Days) -> tuple[DayVerification, ...]:
+        """What the log gave by day, and what the sink counts."""
+        if not isinstance(self.sink, SupportsDays):
+            return ()
+        tallied = self.sink.days(place.reader.partition, place.sides["log"].end)
+        held = {each.day: (each.rows, each.hashes) for each in tallied}
+        return tuple(
+            DayVerification(
+                day=day,
+                due=due.get(day, (0, 0))[0],
+                rows=held.get(day, (0, 0))[0],
+                due_hash_sum=due.get(day, (0, 0))[1],
+                hash_sum=held.get(day, (0, 0))[1],
+            )
+            for day in sorted(due.keys() | held.keys())
         )
 
     def strangers(self) -> None:
@@ -232,8 +252,8 @@ class _Run:
         if tally.rows:
             drill.unknown(Span(end, OFFSET_END), tally)
 
-    def _columns(self, place: _Place, codec: Codec) -> None:
-        """Read, hash and decode every segment again; compare each column of each row."""
+    def _columns(self, place: _Place, codec: Codec, days: Days) -> None:
+        """Read, hash and decode every segment again; compare each column of each row, and count by day."""
         upto = 0 if place.upto is None else place.upto.number
         for commit in place.reader.commits():
             if commit.number > upto:
@@ -244,6 +264,7 @@ class _Run:
             ):
                 table = proven(ref, self.log.read(ref), rejects=rejects)
                 for made in raw_rows(table, commit.partition, codec, _BATCH_ROWS, rejects=rejects):
+                    by_day(made.rows, days)
                     for rows in (made.rows, made.refused):
                         self._compare(rows, "capture" if rejects else "log")
                 self._advance(ref.rows)

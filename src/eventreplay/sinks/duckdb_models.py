@@ -17,6 +17,7 @@ from eventreplay.holding import Ask, Held, Holds, Seen
 from eventreplay.holding import holding as holding_of
 from eventreplay.holding import seen as seen_of
 from eventreplay.sinks.duckdb_tables import driver_errors
+from eventreplay.tally import DayTally
 from eventreplay.ways import Ways
 from eventreplay.ways import ways as ways_of
 
@@ -31,6 +32,18 @@ class ComparesModels(ABC):
 
     @abstractmethod
     def _open(self) -> duckdb.DuckDBPyConnection: ...
+
+    def days(self, partition: str, end: int) -> list[DayTally]:
+        """Count and add up by day; see `SupportsDays`."""
+        what = f"Counting {self._schema}.EVENTS by day"
+        with driver_errors(what), self._open().cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT CAST(occurred_at AS DATE), count(*), sum(event_hash::HUGEINT)"
+                f" FROM {self._schema}.EVENTS WHERE log_partition = ? AND log_offset < ?"
+                " GROUP BY 1 ORDER BY 1",
+                [partition, end],
+            ).fetchall()
+        return [DayTally(day=day, rows=int(count), hashes=int(total)) for day, count, total in rows]
 
     def seen(self, holds: Holds) -> Seen:
         """How far a model of deliveries is; see `SupportsHolding`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from eventreplay.batch import RAW_SCHEMA
-from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally
+from eventreplay.tally import TALLIED_SCHEMA, DayTally, Order, Span, Tally
 
 if TYPE_CHECKING:
     from eventreplay.testing.memory_sink import MemoryWarehouse
@@ -39,6 +40,14 @@ class TalliesMemory:
         names = TALLIED_SCHEMA.names
         rows = [{name: row[name] for name in names} for row in found]
         yield pa.RecordBatch.from_pylist(rows, schema=TALLIED_SCHEMA)
+
+    def days(self, partition: str, end: int) -> list[DayTally]:
+        """Count and add up by day, row by row."""
+        found: dict[date, list[int]] = {}
+        for row in self.warehouse.events:
+            if row["log_partition"] == partition and row["log_offset"] < end:
+                found.setdefault(row["occurred_at"].date(), []).append(row["event_hash"])
+        return [DayTally(day=day, rows=len(found[day]), hashes=sum(found[day])) for day in sorted(found)]
 
     def differing(self, rows: pa.RecordBatch) -> Mapping[int, Sequence[str]]:
         """Compare every column, value by value."""

@@ -137,6 +137,11 @@ def _replay(request: AgainRequest, log: Log, receipt: Receipt) -> list[Compared]
 
 def _verify(request: AgainRequest, log: Log, receipt: Receipt) -> list[Compared]:
     used = receipt.facts.get("settings") or {}
+    if "replay_id" not in receipt.facts:
+        raise ConfigError(
+            f"Receipt {receipt.number} compared no rows of RAW.",
+            hint="Run `eventreplay verify` with its options again.",
+        )
     settings = assembly.settings_of(
         request.config,
         log_url=log.url,

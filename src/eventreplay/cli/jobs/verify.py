@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
-from eventreplay.assembly import codec_of
+from eventreplay.assembly import codec_of, limits_of, schemas_named
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly, verify_journal, verify_models
 from eventreplay.cli.jobs.outcome import Outcome
@@ -20,7 +20,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
-from eventreplay.receipts import verified
+from eventreplay.receipts import options_of, verified
 from eventreplay.repair import Repair, repair
 from eventreplay.replay import replay
 from eventreplay.retrying import retried
@@ -170,7 +170,8 @@ def run(request: VerifyRequest, *, as_json: bool) -> int:
         raw, *_ = *(one.brief for name, one in made.outcomes.items() if name == "raw"), {}
         more = {name: one.brief for name, one in made.outcomes.items() if name != "raw"}
         every = all(one.ok for one in made.outcomes.values())
-        return {"log": log.url, "sink": settings.sink_url, **raw, **more, "ok": every}
+        asked = _asked(request, settings)
+        return {"log": log.url, "sink": settings.sink_url, **raw, **more, "ok": every, "settings": asked}
 
     with kept(log, "repair" if request.repair else "verify", facts) as proof:
         made.all()
@@ -184,6 +185,23 @@ def run(request: VerifyRequest, *, as_json: bool) -> int:
         for one in outcomes.values():
             one.say()
     return 0 if ok else UNEQUAL
+
+
+def _asked(request: VerifyRequest, settings: Settings) -> dict[str, Any]:
+    """What decided what was compared, and with what: enough to do the same again."""
+    codec = {"schemas": schemas_named(request.schemas), "limits": asdict(limits_of(settings))}
+    return {
+        **(codec if request.deep or request.repair else {}),
+        "options": options_of(request.options),
+        "partitions": request.partitions,
+        "raw": request.raw,
+        "journal": request.journal,
+        "journal_options": options_of(request.journal_options),
+        "from": request.first,
+        "marts": None if request.marts is None else str(request.marts),
+        "ways": request.ways,
+        "remove_unknown": request.remove_unknown,
+    }
 
 
 def _told(log: Log, found: Verification, settings: Settings, done: Repair | None) -> Outcome:

@@ -16,6 +16,7 @@ from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import identifier, quoted
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
+from eventreplay.tally import DayTally
 from eventreplay.ways import Ways
 from eventreplay.ways import ways as ways_of
 
@@ -29,6 +30,17 @@ class ComparesModels(ABC):
 
     @abstractmethod
     def _connected(self) -> Session: ...
+
+    def days(self, partition: str, end: int) -> list[DayTally]:
+        """Count and add up by day; see `SupportsDays`."""
+        rows = self._connected().run(
+            'SELECT CAST("OCCURRED_AT" AS DATE), COUNT(*), SUM("EVENT_HASH")'
+            f' FROM {self._raw.table("EVENTS")} WHERE "LOG_PARTITION" = ? AND "LOG_OFFSET" < ?'
+            " GROUP BY 1 ORDER BY 1",
+            [partition, end],
+            doing=self._raw.doing(f"Counting {self._raw.schema}.EVENTS by day", "EVENTS", "SELECT"),
+        )
+        return [DayTally(day=day, rows=int(count), hashes=int(total)) for day, count, total in rows]
 
     def seen(self, holds: Holds) -> Seen:
         """How far a model of deliveries is; see `SupportsHolding`."""
