@@ -61,11 +61,15 @@ class Found:
 
 @frozen
 class Side:
-    """One of both outputs: its file, the place of the table in it, and its hashes."""
+    """One of both outputs: its file, the place of the table in it, and its hashes.
+
+    `is_turned`: its rows have been laid in another order since they were hashed.
+    """
 
     warehouse: Path
     place: tuple[str, ...]
     output: Output = field(repr=False)
+    is_turned: bool = False
 
 
 def drilled(
@@ -114,7 +118,8 @@ def drilled(
         elif _is_unique(connection, keys):
             found = _keyed(connection, keys, shown, wanted, named_max)
             if not found.rows and not lacking and not retyped:
-                found = _order(connection, keys)
+                is_turned = one.is_turned or other.is_turned
+                found = Found(rows=0, columns=(ORDER,), named=()) if is_turned else _order(connection, keys)
     if found is None:
         # The project calls something a key that names several rows: all columns are looked at instead.
         (scratch / "whole").mkdir()

@@ -251,6 +251,8 @@ class _Proving:
             if table not in self.raw_differs and run.outputs[table] != first.outputs[table]:
                 place = tuple(table.split("."))
                 sides = [self._side(each, place, each.outputs[table]) for each in (first, run)]
+                # dbt has read the first run's rows already, in the order that they were laid in for it.
+                sides[0] = evolve(sides[0], is_turned=first.dbt_seconds is not None)
                 found = self._drilled(sides, key, ("event_id",))
                 self.raw_differs[table] = Difference(table=table, runs=(1, run.number), found=found)
 

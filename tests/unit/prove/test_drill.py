@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,17 @@ def test_rows_in_another_order_are_the_same_set_and_another_sequence(tmp_path: P
     assert found is not None
     assert found.columns == (ORDER,)
     assert found.named[0].values == ("0", "8")
+
+
+def test_an_order_that_is_no_longer_there_is_named_without_a_row(tmp_path: Path) -> None:
+    sides = [
+        table(tmp_path / name, f"SELECT i FROM range(9) t(i) ORDER BY {by}", in_order=True)
+        for name, by in (("a", "i"), ("b", "-i"))
+    ]
+    turned = evolve(sides[0], is_turned=True)
+    (tmp_path / "scratch").mkdir()
+    found = drilled(turned, sides[1], key=("i",), scratch=tmp_path / "scratch", named_max=3)
+    assert (found.columns, found.named[0].key) == ((ORDER,), {})
 
 
 @pytest.mark.parametrize(
