@@ -21,7 +21,7 @@ from attrs import define, field
 from tests.integration.rebuild import material
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.timeout(1_200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1_200)]
 EVENTS = 1_200
 BEFORE, LIVE_MORE = 800, 20
 PROGRAM = str(Path(sys.executable).parent / "eventreplay")
@@ -207,7 +207,6 @@ def test_killed_in_the_middle_and_begun_again_it_ends_in_the_same_tables(
     killed_at(stage, step, round(share * stage.counts[step]))
 
 
-@pytest.mark.long
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("step", ["run", "promote"])
 def test_killed_at_many_steps_and_begun_again_it_ends_in_the_same_tables(stage: Stage, step: str) -> None:
