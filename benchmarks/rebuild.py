@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,8 +43,10 @@ class _Measured:
         self._log, self._events = log, events
         self._path = folder / "warehouse.duckdb"
         self._codec = codec_for(schemas.load())
+        # A copy: a plan holds only as long as nobody changes the project.
+        project = shutil.copytree(project_folder(), folder / "project")
         self._dbt = Dbt(
-            project=project_folder(),
+            project=project,
             environment=DuckDBSink.dbt_environment(self._path),
             work=folder / "dbt",
         )
