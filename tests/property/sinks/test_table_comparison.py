@@ -111,7 +111,7 @@ def modelled(before: Rows, after: Rows, key_length: int) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(tables, tables, st.sampled_from([(), ("k",), ("k", "region")]))
 def test_tables_differ_as_the_model_says(
     connection: duckdb.DuckDBPyConnection, before: Rows, after: Rows, key: tuple[str, ...]
@@ -139,7 +139,7 @@ def test_tables_differ_as_the_model_says(
             assert sample.before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(tables, tables)
 def test_sums_by_day_are_exact(connection: duckdb.DuckDBPyConnection, before: Rows, after: Rows) -> None:
     found = compare(connection, before, after, ())
