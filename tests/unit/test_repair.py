@@ -179,6 +179,23 @@ def test_a_damaged_log_repairs_nothing(
     assert contents(warehouse) == before
 
 
+def test_what_is_damaged_behind_the_comparison_is_seen_before_the_first_row_is_touched(
+    log: Log, warehouse: MemoryWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRANSACTION_ROWS", 1)
+    warehouse.events.clear()
+    sink = MemorySink(warehouse)
+    found = verify(log, sink)
+    victim = max((tmp_path / "log" / "events").rglob("*.parquet"))
+    victim.chmod(0o644)
+    victim.write_bytes(victim.read_bytes()[:-9])
+    before = contents(warehouse)
+    run = module._Run(log, sink, sink, CODEC, "live")
+    with pytest.raises(CorruptLogError):
+        run.put_right(module._todo(found, remove_unknown=False), found)
+    assert contents(warehouse) == before
+
+
 def without_three(table: pa.Table) -> pa.Table:
     return table.slice(3)
 
