@@ -145,8 +145,8 @@ class Explaining:
             state="unexplained",
             why=(
                 (
-                    "it is made as before, of what is as before: rows were changed, the live one was not built"
-                    " since the last load, or it is not reproducible"
+                    "it is made as before, of what is as before: rows were changed, the live one was not"
+                    " built since the last load, or it is not reproducible"
                 ),
             ),
         )

@@ -124,7 +124,8 @@ def test_other_types_nested_values_and_hostile_names(standin: StandIn, settings:
     standin.run(
         f"CREATE SCHEMA {database}.MART",
         f"CREATE SCHEMA {database}.MART_G1",
-        f"CREATE TABLE {database}.MART.t (id NUMBER(5,0), {hostile} VARCHAR, amount NUMBER(10,2), body VARIANT,"
+        f"CREATE TABLE {database}.MART.t (id NUMBER(5,0), {hostile} VARCHAR, amount NUMBER(10,2),"
+        " body VARIANT,"
         " gone NUMBER(1,0), digest BINARY)",
         f"CREATE TABLE {database}.MART_G1.t (id NUMBER(10,0), {hostile} VARCHAR, amount NUMBER(38,18),"
         " body VARIANT, fresh VARCHAR, digest BINARY)",
