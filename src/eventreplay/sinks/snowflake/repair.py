@@ -1,6 +1,7 @@
 """Replacing rows of RAW by their places in the log, in one transaction under the lock of loads.
 
-    BEGIN; lock; see that no promotion is under way; compare the checkpoint; DELETE; COPY INTO EVENTS; COPY INTO QUARANTINE; COMMIT
+    BEGIN; lock; see that no promotion is under way; compare the checkpoint;
+    DELETE; COPY INTO EVENTS; COPY INTO QUARANTINE; COMMIT
 
 Unlike a load, the lock comes first: a row may only be taken out while no load can commit. DELETE is a right
 that loads do not need; whoever repairs is granted it, and the error of who lacks it has the statement.
