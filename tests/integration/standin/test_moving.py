@@ -37,6 +37,22 @@ def test_rows_swapped_away_between_the_last_statement_and_commit(connect: Open) 
     assert (other.rows("SELECT n FROM public.a"), other.rows("SELECT n FROM s.a")) == ([], [(1,)])
 
 
+def test_lengths_of_columns_are_those_of_the_table_it_is_like_and_move_with_it(client: Client) -> None:
+    """docs.snowflake.com/en/sql-reference/sql/create-table: LIKE and CLONE copy the columns' definitions."""
+
+    def kinds(table: str) -> list[str]:
+        return [row[1] for row in client.rows(f"DESCRIBE TABLE {table}")]
+
+    client.run(
+        "CREATE TABLE a (x BINARY(32), y VARCHAR(7))", "CREATE TABLE b LIKE a", "CREATE TABLE c CLONE a"
+    )
+    assert kinds("a") == kinds("b") == kinds("c") == ["BINARY(32)", "VARCHAR(7)"]
+    client.run("CREATE TABLE d (x BINARY(8), y VARCHAR(5))", "ALTER TABLE d SWAP WITH b")
+    assert (kinds("b"), kinds("d")) == (["BINARY(8)", "VARCHAR(5)"], ["BINARY(32)", "VARCHAR(7)"])
+    client.run("ALTER TABLE d RENAME TO e")
+    assert kinds("e") == ["BINARY(32)", "VARCHAR(7)"]
+
+
 def test_get_ddl_gives_a_view_as_it_was_written(client: Client) -> None:
     """docs.snowflake.com/en/sql-reference/functions/get_ddl: columns listed, the query letter by letter."""
     database = client.one("SELECT CURRENT_DATABASE()")

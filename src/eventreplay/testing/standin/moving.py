@@ -9,6 +9,9 @@ from eventreplay.testing.standin.failures import exists_already, not_allowed, no
 from eventreplay.testing.standin.session import Session
 from eventreplay.testing.standin.tables import Key, dotted
 
+_COMMENTS = "_fs_global._fs_information_schema._fs_tables_ext"
+_LENGTHS = "_fs_global._fs_information_schema._fs_columns_ext"
+_WHOSE = "(ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)"
 _PASSING = "__PASSING"
 
 
@@ -56,13 +59,15 @@ def _at_once(session: Session, *steps: tuple[Key, Key]) -> None:
     with _one_step(session):
         for source, target in steps:
             _move(session, source, target)
-    # fakesnow keeps comments in a database of its own, and a transaction of DuckDB writes to one alone.
+    # fakesnow keeps these in a database of its own, and a transaction of DuckDB writes to one alone.
     for source, target in steps:
-        session.duck.execute(
-            "UPDATE _fs_global._fs_information_schema._fs_tables_ext SET ext_table_schema = ?,"
-            " ext_table_name = ? WHERE (ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)",
-            [*target[1:], *source],
-        )
+        for held in (_COMMENTS, _LENGTHS):
+            # Of a table that was dropped something may be left under the name.
+            session.duck.execute(f"DELETE FROM {held} WHERE {_WHOSE}", list(target))  # noqa: S608 - constants
+            session.duck.execute(
+                f"UPDATE {held} SET ext_table_schema = ?, ext_table_name = ? WHERE {_WHOSE}",  # noqa: S608
+                [*target[1:], *source],
+            )
 
 
 @contextmanager
@@ -141,6 +146,17 @@ def clone_table(
         _copy(session, source, passing, rows=rows)
         session.duck.execute(f"DROP TABLE IF EXISTS {_quoted(target)}")
         session.duck.execute(f'ALTER TABLE {_quoted(passing)} RENAME TO "{target[2]}"')
+    _copy_lengths(session, source, target)
+
+
+def _copy_lengths(session: Session, source: Key, target: Key) -> None:
+    """What DuckDB's types do not know of a table's columns: the lengths of text and BINARY."""
+    session.duck.execute(f"DELETE FROM {_LENGTHS} WHERE {_WHOSE}", list(target))  # noqa: S608 - constants
+    session.duck.execute(
+        f"INSERT INTO {_LENGTHS} SELECT * REPLACE (? AS ext_table_catalog, ? AS ext_table_schema,"  # noqa: S608
+        f" ? AS ext_table_name) FROM {_LENGTHS} WHERE {_WHOSE}",
+        [*target, *source],
+    )
 
 
 def clone_schema(session: Session, source: Key, target: Key, *, replace: bool) -> None:
@@ -164,4 +180,5 @@ def clone_schema(session: Session, source: Key, target: Key, *, replace: bool) -
         for (name,) in names:
             _copy(session, (source[0], source[1], name), (target[0], target[1], name))
     for (name,) in names:
+        _copy_lengths(session, (source[0], source[1], name), (target[0], target[1], name))
         rights.owns(session, "TABLE", f"{target[0]}.{target[1]}.{name}")
