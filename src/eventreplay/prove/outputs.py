@@ -134,9 +134,11 @@ def output(
 
 def _query(relation: str, columns: list[str], *, in_order: bool) -> str:
     at = "rowid || ':' || " if in_order else ""
-    hashed = ", ".join(f"md5_number({at}{text(column)}) AS h{i}" for i, column in enumerate(columns))
-    whole = "md5_number(concat_ws(',', " + ", ".join(f"h{i}" for i in range(len(columns))) + "))"
+    texts = [f"{at}{text(column)}" for column in columns]
+    hashed = ", ".join(f"md5_number({part}) AS h{i}" for i, part in enumerate(texts))
+    # Of hashes as hexadecimal: numbers of 128 bits take a hundred times as long to write in digits.
+    whole = "md5_number(concat(" + ", ".join(f"md5({part})" for part in texts) + "))"
     names = [*(f"h{i}" for i in range(len(columns))), "whole"]
     # Sums of halves are exact in 128 bits, whatever order and grouping DuckDB adds them up in.
     sums = ", ".join(f"sum(({name} & {_HALF})::UBIGINT), sum(({name} >> 64)::UBIGINT)" for name in names)
-    return f"SELECT count(*), {sums} FROM (SELECT *, {whole} AS whole FROM (SELECT {hashed} FROM {relation}))"
+    return f"SELECT count(*), {sums} FROM (SELECT {hashed}, {whole} AS whole FROM {relation})"
