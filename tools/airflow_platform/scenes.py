@@ -17,8 +17,8 @@ from typing import Any
 import duckdb
 from psycopg2 import sql
 
+from eventreplay.capabilities.generations import Generation
 from eventreplay.demo.ledger import Difference, compare, write_ledger
-from eventreplay.generations import Generation
 from eventreplay.log import Log
 from eventreplay.log.s3.settings import S3Settings
 from eventreplay.secret import Secret

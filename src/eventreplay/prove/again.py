@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
+from eventreplay.capabilities.tally import OFFSET_END, OFFSET_MIN, Span
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.errors import CodecChangedError, ConfigError, EpochError
 from eventreplay.interfaces import Codec, Source, SupportsTypes
@@ -20,7 +21,6 @@ from eventreplay.log import Commit, Log
 from eventreplay.receipts import Receipt, hash_sum_of
 from eventreplay.replay import replay
 from eventreplay.sinks.duckdb import DuckDBSink
-from eventreplay.tally import OFFSET_END, OFFSET_MIN, Span
 from eventreplay.verify import Verification
 
 Progress = Callable[[int, int | None], None]

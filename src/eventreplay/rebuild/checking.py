@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from eventreplay.capabilities.generations import Generation
 from eventreplay.errors import EventReplayError, PlanError
-from eventreplay.generations import Generation
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
 from eventreplay.rebuild.ends import Dbt

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from eventreplay.comparison import (
+from eventreplay.capabilities.comparison import (
     AtLeast,
     Below,
     Condition,
@@ -21,8 +21,8 @@ from eventreplay.comparison import (
     SupportsTableComparison,
     TableDifference,
 )
+from eventreplay.capabilities.generations import Generation, SupportsGenerations
 from eventreplay.errors import ConfigError, GenerationError
-from eventreplay.generations import Generation, SupportsGenerations
 from eventreplay.interfaces import Sink
 from eventreplay.log import Log
 from eventreplay.rebuild.difference import Compared, Difference, Standing

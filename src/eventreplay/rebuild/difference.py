@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from eventreplay.comparison import TableDifference
+from eventreplay.capabilities.comparison import TableDifference
 from eventreplay.rebuild.explaining import TypeChange, Verdict
 
 

@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar
 
 from attrs import Factory, frozen
 
+from eventreplay.capabilities.generations import SupportsGenerations
 from eventreplay.errors import GenerationError
-from eventreplay.generations import SupportsGenerations
 from eventreplay.interfaces import Sink
 from eventreplay.retrying import Told, retried
 from eventreplay.secret import Secret

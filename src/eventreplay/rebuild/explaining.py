@@ -13,7 +13,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from eventreplay.comparison import Counts, TableDifference
+from eventreplay.capabilities.comparison import Counts, TableDifference
 from eventreplay.rebuild.parts import OTHER_TYPES, Built, Model
 
 State = Literal["equal", "explained", "unexplained", "undecided"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from eventreplay.generations import Generation
+from eventreplay.capabilities.generations import Generation
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
 from eventreplay.rebuild.fingerprints import codec_types

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from eventreplay.capabilities.generations import Generation, SupportsGenerations
 from eventreplay.errors import GenerationError
-from eventreplay.generations import Generation, SupportsGenerations
 from eventreplay.rebuild.ends import OpenSink, Patience, opened
 
 

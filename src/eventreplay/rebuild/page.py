@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
-from eventreplay.comparison import Metric, Metrics, Sample
+from eventreplay.capabilities.comparison import Metric, Metrics, Sample
 from eventreplay.pages import charts, rendered
 from eventreplay.pages.wording import NOT_THERE, safe, short_names, whole
 from eventreplay.rebuild.difference import Compared, Difference

@@ -14,8 +14,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from eventreplay.capabilities.generations import suffix_of
 from eventreplay.errors import PlanError
-from eventreplay.generations import suffix_of
 from eventreplay.log.sealing import canonical
 from eventreplay.rebuild.parts import Built, Estimate, Exposure, Model, PlannedPartition
 from eventreplay.selection import Selection

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from eventreplay.capabilities.generations import Generation, SupportsGenerations, checked_name, suffix_of
 from eventreplay.errors import ConfigError, GenerationError
-from eventreplay.generations import Generation, SupportsGenerations, checked_name, suffix_of
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
 from eventreplay.rebuild.checking import made_by

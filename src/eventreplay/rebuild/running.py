@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from eventreplay.generations import Generation
+from eventreplay.capabilities.generations import Generation
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
 from eventreplay.rebuild.checking import check, check_live, check_made_by, made_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from eventreplay.generations import Generation, SupportsGenerations
+from eventreplay.capabilities.generations import Generation, SupportsGenerations
 from eventreplay.interfaces import Sink
 from eventreplay.log import Commit, Log
 from eventreplay.rebuild.difference import Standing

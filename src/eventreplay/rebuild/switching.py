@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import asdict, define
 
+from eventreplay.capabilities.generations import Generation, SupportsGenerations
 from eventreplay.errors import GenerationError, PlanError, TransformError
-from eventreplay.generations import Generation, SupportsGenerations
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
 from eventreplay.rebuild.checking import check, check_live

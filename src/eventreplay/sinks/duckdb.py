@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.capabilities.generations import suffix_of
+from eventreplay.capabilities.tally import Order, Span, Tally
 from eventreplay.errors import (
     CheckpointConflictError,
     ConfigError,
@@ -26,7 +28,6 @@ from eventreplay.errors import (
     SinkUnavailableError,
 )
 from eventreplay.event import Checkpoint
-from eventreplay.generations import suffix_of
 from eventreplay.secret import Secret
 from eventreplay.sinks import duckdb_repair, duckdb_tally
 from eventreplay.sinks.checked import checked
@@ -46,7 +47,6 @@ from eventreplay.sinks.duckdb_tables import (
     driver_errors,
     schema_name,
 )
-from eventreplay.tally import Order, Span, Tally
 
 if TYPE_CHECKING:
     import duckdb

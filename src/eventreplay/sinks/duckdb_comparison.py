@@ -1,4 +1,4 @@
-"""Comparing two tables of a DuckDB file: see `eventreplay.comparison`.
+"""Comparing two tables of a DuckDB file: see `eventreplay.capabilities.comparison`.
 
 A comparison has a cursor and a transaction of its own: all its statements see the same committed rows. What
 does not fit into the memory limit, DuckDB spills beside the file.
@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from eventreplay.comparison import DuckDBDialect, Layout, Place, Question, TableDifference, compared
+from eventreplay.capabilities.comparison import (
+    DuckDBDialect,
+    Layout,
+    Place,
+    Question,
+    TableDifference,
+    compared,
+)
 from eventreplay.sinks.duckdb_tables import driver_errors
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
 
+from eventreplay.capabilities.generations import FIRST, Generation, checked_name, suffix_of
 from eventreplay.errors import ConfigError, GenerationError, SinkError
-from eventreplay.generations import FIRST, Generation, checked_name, suffix_of
 from eventreplay.sinks.duckdb_places import Exchange, hidden
 from eventreplay.sinks.duckdb_registry import Registry, Row
 from eventreplay.sinks.duckdb_tables import TABLES, definition, driver_errors, schema_name

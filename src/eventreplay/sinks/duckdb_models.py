@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from eventreplay.holding import Ask, Held, Holds, Seen
-from eventreplay.holding import holding as holding_of
-from eventreplay.holding import seen as seen_of
+from eventreplay.capabilities.holding import Ask, Held, Holds, Seen
+from eventreplay.capabilities.holding import holding as holding_of
+from eventreplay.capabilities.holding import seen as seen_of
+from eventreplay.capabilities.tally import DayTally
+from eventreplay.capabilities.ways import Ways
+from eventreplay.capabilities.ways import ways as ways_of
 from eventreplay.sinks.duckdb_tables import driver_errors
-from eventreplay.tally import DayTally
-from eventreplay.ways import Ways
-from eventreplay.ways import ways as ways_of
 
 if TYPE_CHECKING:
     import duckdb

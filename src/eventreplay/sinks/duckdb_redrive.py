@@ -15,9 +15,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.errors import CheckpointConflictError, InvalidEventError, SinkError, SinkUnavailableError
-from eventreplay.event import Checkpoint
-from eventreplay.quarantine import (
+from eventreplay.capabilities.quarantine import (
     CONFLICTS,
     PLACES_SCHEMA,
     Marked,
@@ -27,6 +25,8 @@ from eventreplay.quarantine import (
     Stage,
     goes_on_from,
 )
+from eventreplay.errors import CheckpointConflictError, InvalidEventError, SinkError, SinkUnavailableError
+from eventreplay.event import Checkpoint
 from eventreplay.sinks import refused_sql
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_rows import as_stored

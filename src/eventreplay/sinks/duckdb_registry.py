@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from eventreplay.capabilities.generations import FIRST, Generation, State
 from eventreplay.errors import GenerationError
-from eventreplay.generations import FIRST, Generation, State
 from eventreplay.sinks.duckdb_views import quoted
 
 if TYPE_CHECKING:

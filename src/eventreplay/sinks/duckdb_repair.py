@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventreplay.tally import Order
+from eventreplay.capabilities.tally import Order
 
 if TYPE_CHECKING:
     import duckdb

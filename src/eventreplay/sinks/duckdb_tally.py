@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from eventreplay.capabilities.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 from eventreplay.sinks.duckdb_tables import driver_errors
-from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 
 if TYPE_CHECKING:
     import duckdb

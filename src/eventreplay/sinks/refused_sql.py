@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.quarantine import CONFLICT_CODE, CONFLICT_MESSAGE, Selection
+from eventreplay.capabilities.quarantine import CONFLICT_CODE, CONFLICT_MESSAGE, Selection
 
 KEY = ("LOG_PARTITION", "LOG_OFFSET", "STAGE")
 RECORD_COLUMNS = (*(name.upper() for name in QUARANTINE_SCHEMA.names), "QUARANTINED_AT")

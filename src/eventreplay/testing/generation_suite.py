@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from eventreplay.capabilities.generations import FIRST, suffix_of
 from eventreplay.errors import (
     CheckpointConflictError,
     ConfigError,
@@ -16,7 +17,6 @@ from eventreplay.errors import (
     GenerationError,
     SinkError,
 )
-from eventreplay.generations import FIRST, suffix_of
 from eventreplay.testing.checks import check, check_equal, expect_error
 from eventreplay.testing.examples import example_rows
 from eventreplay.testing.generation_world import KEEP_UNTIL, PLAN, REPLAY, World

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from attrs import evolve
 
+from eventreplay.capabilities.generations import SupportsGenerations
 from eventreplay.event import Checkpoint
-from eventreplay.generations import SupportsGenerations
 from eventreplay.interfaces import Sink
 from eventreplay.testing.checks import check
 from eventreplay.testing.examples import example_quarantine, example_rows

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from attrs import evolve
 
-from eventreplay.errors import CheckpointConflictError
-from eventreplay.event import Checkpoint
-from eventreplay.quarantine import (
+from eventreplay.capabilities.quarantine import (
     PLACES_SCHEMA,
     Marked,
     RefusedGroup,
@@ -21,6 +19,8 @@ from eventreplay.quarantine import (
     Stage,
     goes_on_from,
 )
+from eventreplay.errors import CheckpointConflictError
+from eventreplay.event import Checkpoint
 
 if TYPE_CHECKING:
     from eventreplay.testing.memory_sink import MemoryWarehouse

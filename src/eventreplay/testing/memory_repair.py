@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from eventreplay.capabilities.tally import Order
 from eventreplay.errors import CheckpointConflictError
 from eventreplay.event import Checkpoint
-from eventreplay.tally import Order
 
 if TYPE_CHECKING:
     from eventreplay.testing.memory_sink import MemoryWarehouse

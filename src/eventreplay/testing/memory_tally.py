@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from eventreplay.batch import RAW_SCHEMA
-from eventreplay.tally import TALLIED_SCHEMA, DayTally, Order, Span, Tally
+from eventreplay.capabilities.tally import TALLIED_SCHEMA, DayTally, Order, Span, Tally
 
 if TYPE_CHECKING:
     from eventreplay.testing.memory_sink import MemoryWarehouse

@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from eventreplay.capabilities.generations import FIRST, Generation
 from eventreplay.errors import EventReplayError, GenerationError
-from eventreplay.generations import FIRST, Generation
 from eventreplay.testing.checks import check, check_equal, expect_error
 from eventreplay.testing.crash import SimulatedCrash
 from eventreplay.testing.examples import example_rows

@@ -11,10 +11,10 @@ import pyarrow as pa
 from attrs import evolve
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.capabilities.quarantine import Selection, SupportsQuarantine, SupportsRedrive
 from eventreplay.errors import CheckpointConflictError, EventReplayError
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Sink
-from eventreplay.quarantine import Selection, SupportsQuarantine, SupportsRedrive
 from eventreplay.testing.checks import check, check_equal, expect_error
 from eventreplay.testing.examples import HOSTILE_TEXTS, example_quarantine, example_rows
 from eventreplay.testing.memory_sink import MemorySink

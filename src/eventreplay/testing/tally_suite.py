@@ -10,9 +10,16 @@ from typing import Any
 import pyarrow as pa
 
 from eventreplay.batch import RAW_SCHEMA
+from eventreplay.capabilities.tally import (
+    OFFSET_END,
+    OFFSET_MIN,
+    Order,
+    Span,
+    SupportsComparison,
+    SupportsTally,
+)
 from eventreplay.event import Checkpoint
 from eventreplay.interfaces import Sink
-from eventreplay.tally import OFFSET_END, OFFSET_MIN, Order, Span, SupportsComparison, SupportsTally
 from eventreplay.testing.checks import check, check_equal
 from eventreplay.testing.examples import HOSTILE_TEXTS, example_quarantine, example_rows
 from eventreplay.testing.memory_sink import MemorySink

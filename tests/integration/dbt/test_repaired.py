@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from eventreplay.holding import NamedKey
-from eventreplay.marts import MartsVerification, read_holds, verify_marts
+from eventreplay.capabilities.holding import NamedKey
 from eventreplay.sinks.duckdb import DuckDBSink
+from eventreplay.verify.marts import MartsVerification, read_holds, verify_marts
 from tests.integration.dbt.payloads import (
     RawEvent,
     batch_finished,

@@ -13,31 +13,31 @@ WHY = "tests/unit/rebuild/test_explaining.py"
 DIFF_BUGS = (
     Bug(
         "diff: amounts are compared as floats",
-        "src/eventreplay/comparison/dialects.py",
+        "src/eventreplay/capabilities/comparison/dialects.py",
         (("        del column\n        return expression\n", '        return f"CAST({expression} AS DOUBLE)" if column.family == "exact" else expression\n'),),
         (f"{TABLES}::test_the_last_of_38_digits_counts",),
     ),
     Bug(
         "diff: rows of one side only are not joined",
-        "src/eventreplay/comparison/statements.py",
+        "src/eventreplay/capabilities/comparison/statements.py",
         (("FULL OUTER JOIN", "INNER JOIN"),),
         (f"{TABLES}::test_a_hundred_thousand_rows_differ_as_except_all_says",),
     ),
     Bug(
         "diff: rows of a doubled key are multiplied by the join",
-        "src/eventreplay/comparison/comparing.py",
+        "src/eventreplay/capabilities/comparison/comparing.py",
         (("                without_duplicates=duplicates is not None,\n", "                without_duplicates=False,\n"),),
         (f"{TABLES}::test_rows_of_a_doubled_key_are_never_multiplied",),
     ),
     Bug(
         "diff: a null that became a value is no change",
-        "src/eventreplay/comparison/sides.py",
+        "src/eventreplay/capabilities/comparison/sides.py",
         (('" IS DISTINCT FROM A."', '" <> A."'),),
         (f"{TABLES}::test_any_type_equals_itself",),
     ),
     Bug(
         "diff: sums are those of floats",
-        "src/eventreplay/comparison/statements.py",
+        "src/eventreplay/capabilities/comparison/statements.py",
         (("""CAST(SUM("{name}") AS VARCHAR)""", """CAST(SUM("{name}"::DOUBLE) AS VARCHAR)"""),),
         (f"{TABLES}::test_a_hundred_thousand_rows_differ_as_except_all_says",),
     ),

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from tests.integration.planted.bug import Bug
 
-VERB = "tests/unit/test_redrive.py"
-ADOPTING = "tests/unit/test_adopting.py"
+VERB = "tests/unit/redrive/test_redriving.py"
+ADOPTING = "tests/unit/redrive/test_adopting.py"
 DUCKDB = "src/eventreplay/sinks/duckdb_redrive.py"
 SUITE = "tests/unit/sinks/test_duckdb_suite.py::TestDuckDBSink::test_what_passes_moves_once_and_nothing_else_changes"
 
@@ -50,31 +50,31 @@ REDRIVE_BUGS = (
     ),
     Bug(
         "redrive: what was put aside counts as passing",
-        "src/eventreplay/judging.py",
+        "src/eventreplay/redrive/judging.py",
         (("            if selection.dismissed is not True:\n", "            if selection.dismissed is True:\n"),),
         (f"{VERB}::test_what_was_dismissed_is_counted_apart_and_stays",),
     ),
     Bug(
         "redrive: a forged record is taken for the log's",
-        "src/eventreplay/judging.py",
+        "src/eventreplay/redrive/judging.py",
         (("            same[index[differs]] = False\n", ""),),
         (f"{VERB}::test_a_record_that_is_not_what_the_log_holds_is_never_moved",),
     ),
     Bug(
         "redrive: what lies beyond the checkpoint is looked for in the log",
-        "src/eventreplay/judging.py",
+        "src/eventreplay/redrive/judging.py",
         (("        low, high = np.searchsorted(offsets, (0, end)).tolist()\n", "        low, high = 0, len(offsets)\n"),),
         (f"{VERB}::test_a_record_that_is_not_what_the_log_holds_is_never_moved",),
     ),
     Bug(
         "redrive: a codec is adopted unseen",
-        "src/eventreplay/adopting.py",
+        "src/eventreplay/redrive/adopting.py",
         (("    if wrong:\n", "    if wrong is None:\n"),),
         (f"{ADOPTING}::test_a_codec_that_makes_something_else_of_accepted_rows_is_not_adopted",),
     ),
     Bug(
         "redrive: what a load brings while a codec is adopted is not compared",
-        "src/eventreplay/redrive.py",
+        "src/eventreplay/redrive/redriving.py",
         (("            if compared is None or place.upto.number > compared.number:\n", "            if compared is None:\n"),),
         (f"{ADOPTING}::test_what_a_load_brings_while_a_codec_is_adopted_is_compared_and_moved_too",),
     ),

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from eventreplay import journal as module
+from eventreplay.capabilities.tally import Span
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.errors import LateEventError
-from eventreplay.journal import _Read, capture_missing, verify_journal
 from eventreplay.log import Log
 from eventreplay.sources.postgres import PostgresSource
-from eventreplay.tally import Span
+from eventreplay.verify import journal as module
+from eventreplay.verify.journal import _Read, capture_missing, verify_journal
 from tests.integration.postgres.journals import execute, fill, make_table, open_source
 
 _HOSTILE = r"""

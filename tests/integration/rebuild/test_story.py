@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import define
 
-from eventreplay.generations import FIRST
+from eventreplay.capabilities.generations import FIRST
 from eventreplay.rebuild import generations
 from eventreplay.rebuild.difference import Difference
 from eventreplay.testing.services import StandInServer

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.capabilities.quarantine import Selection
 from eventreplay.errors import EventReplayError, SinkError
 from eventreplay.log import Log
-from eventreplay.quarantine import Selection
 from eventreplay.redrive import dismiss, explain, redrive
 from eventreplay.replay import replay
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink

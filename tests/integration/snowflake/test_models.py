@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eventreplay.holding import holds_of
-from eventreplay.marts import MartsVerification, verify_marts
+from eventreplay.capabilities.holding import holds_of
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
 from eventreplay.testing import TickingClock
+from eventreplay.verify.marts import MartsVerification, verify_marts
 from tests.integration.snowflake.loading import load, small_log
 from tests.integration.snowflake.server import StandIn
 

@@ -11,10 +11,10 @@ from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
 from eventreplay.errors import CheckpointConflictError, SinkUnavailableError
 from eventreplay.log import Log
 from eventreplay.raw_rows import no_rows
-from eventreplay.repair import repair
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink, checkpoints
 from eventreplay.testing import TickingClock
 from eventreplay.verify import verify
+from eventreplay.verify.repair import repair
 from tests.hex_codec import HexCodec
 from tests.integration.snowflake.loading import load, small_log, staged
 from tests.integration.snowflake.server import StandIn

@@ -9,7 +9,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from eventreplay.comparison import (
+from eventreplay.capabilities.comparison import (
     AtLeast,
     Below,
     ColumnType,

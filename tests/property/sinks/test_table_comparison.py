@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventreplay.comparison import Place, Question, SupportsTableComparison, TableDifference
+from eventreplay.capabilities.comparison import Place, Question, SupportsTableComparison, TableDifference
 from eventreplay.sinks import duckdb_comparison
 from eventreplay.sinks.duckdb import DuckDBSink
 

@@ -14,9 +14,9 @@ import duckdb
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
+from eventreplay.capabilities.generations import suffix_of
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.event import Event
-from eventreplay.generations import suffix_of
 from eventreplay.interfaces import Decoded
 from eventreplay.log import Log
 from eventreplay.rebuild import Built, Estimate, Model, Plan, PlannedPartition, Selection

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from attrs import define, evolve, field, frozen
 
+from eventreplay.capabilities.generations import FIRST, Generation, State, suffix_of
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.errors import GenerationError, SinkUnavailableError
 from eventreplay.event import Event
-from eventreplay.generations import FIRST, Generation, State, suffix_of
 from eventreplay.interfaces import Sink
 from eventreplay.log import Log
 from eventreplay.rebuild import Dbt, Patience

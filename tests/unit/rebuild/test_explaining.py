@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventreplay.comparison import Counts, Place, TableDifference
+from eventreplay.capabilities.comparison import Counts, Place, TableDifference
 from eventreplay.rebuild import Built, Model
 from eventreplay.rebuild.explaining import Explaining, State, TypeChange, Verdict, explained_type, raw_verdict
 

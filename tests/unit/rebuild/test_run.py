@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from eventreplay.capabilities.generations import FIRST
 from eventreplay.errors import CodecChangedError, GenerationError, PlanError, SinkUnavailableError
-from eventreplay.generations import FIRST
 from eventreplay.log import Log
 from eventreplay.rebuild import (
     Plan,

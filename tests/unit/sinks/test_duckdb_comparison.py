@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from eventreplay.comparison import ColumnType, Place, Question, TableDifference
+from eventreplay.capabilities.comparison import ColumnType, Place, Question, TableDifference
 from eventreplay.errors import ConfigError
 from eventreplay.sinks import duckdb_comparison
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from eventreplay.capabilities.quarantine import Selection
 from eventreplay.errors import SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
-from eventreplay.quarantine import Selection
 from eventreplay.sinks import duckdb_redrive
 from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.sinks.duckdb_tables import connect

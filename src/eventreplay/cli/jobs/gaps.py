@@ -11,6 +11,7 @@ from typing import Any, cast
 from attrs import asdict, frozen
 
 from eventreplay.assembly import codec_of
+from eventreplay.capabilities.tally import SupportsTargets
 from eventreplay.capture import CaptureReceipt, capture_late, position_ranges
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
@@ -24,7 +25,6 @@ from eventreplay.log.gaps import GapLedger, Hole, moment_of
 from eventreplay.receipts import captured, loaded
 from eventreplay.replay import ReplayReceipt, replay
 from eventreplay.retrying import retried
-from eventreplay.tally import SupportsTargets
 
 _KNOWN = frozenset({"first_snapshot", "second_snapshot", "waited_for", "held_by", "held_since", "decided_at"})
 

@@ -11,12 +11,12 @@ from typing import Any
 from attrs import asdict, frozen
 
 from eventreplay.assembly import place_of
+from eventreplay.capabilities.quarantine import Selection, SupportsQuarantine
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.screen import plain, print_json, print_line, print_table, visible
 from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Sink
-from eventreplay.quarantine import Selection, SupportsQuarantine
 from eventreplay.sinks.duckdb_redrive import DuckDBQuarantine
 from eventreplay.sinks.duckdb_tables import RAW, connect
 
@@ -110,13 +110,7 @@ def ls(place: Place, wanted: Selection, *, as_json: bool) -> int:
     """Counts by stage, code and type."""
     with place.looked_into() as quarantine:
         total = quarantine.refused_count(wanted)
-        groups = quarantine.refused_groups(wanted, groups_max=GROUPS_MAX)
-    # Whether a kind was put aside is said where both are listed.
-    left_out = {"rows"} if wanted.dismissed is None else {"rows", "dismissed"}
-    reasons = [
-        {name: value for name, value in asdict(group).items() if name not in left_out} | {"count": group.rows}
-        for group in groups
-    ]
+        reasons = counts(quarantine, wanted)
     if as_json:
         print_json({"total": total, "reasons": reasons})
         return 0
@@ -126,10 +120,20 @@ def ls(place: Place, wanted: Selection, *, as_json: bool) -> int:
         print_table(
             "Quarantine", columns, [tuple(reason.values()) for reason in reasons], right=(len(columns) - 1,)
         )
-    if len(groups) == GROUPS_MAX:
+    if len(reasons) == GROUPS_MAX:
         print_line("... and more kinds; --type and --code narrow what is listed.", style="dim")
     print_line(f"{total:,} quarantined.")
     return 0
+
+
+def counts(quarantine: DuckDBQuarantine | SupportsQuarantine, wanted: Selection) -> list[dict[str, Any]]:
+    """How many records there are of each stage, error code and event type."""
+    # Whether a kind was put aside is said where both are listed.
+    left_out = {"rows"} if wanted.dismissed is None else {"rows", "dismissed"}
+    return [
+        {name: value for name, value in asdict(group).items() if name not in left_out} | {"count": group.rows}
+        for group in quarantine.refused_groups(wanted, groups_max=GROUPS_MAX)
+    ]
 
 
 def show(place: Place, wanted: Selection, *, limit_rows: int, skip_rows: int, as_json: bool) -> int:

@@ -11,13 +11,13 @@ from typing import Any
 
 from attrs import frozen
 
+from eventreplay.capabilities.generations import Generation
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.receipts import Kept, kept
 from eventreplay.cli.screen import print_json, print_line, print_table, tell
 from eventreplay.config import Settings
 from eventreplay.errors import GenerationError
-from eventreplay.generations import Generation
 from eventreplay.interfaces import Sink
 from eventreplay.log import Log
 from eventreplay.rebuild import Patience, generations, unfinished

@@ -10,12 +10,12 @@ from typing import Any
 
 from attrs import frozen
 
+from eventreplay.capabilities.comparison import Sample
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.rebuild import Place
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, print_table
-from eventreplay.comparison import Sample
 from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.log import Log

@@ -10,6 +10,7 @@ from attrs import asdict, frozen
 
 from eventreplay.admission import AdmissionLimits
 from eventreplay.assembly import codec_of
+from eventreplay.capabilities.quarantine import Marked, Selection
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.quarantine import Place
@@ -18,13 +19,12 @@ from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, print_table
 from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
-from eventreplay.explanation import VERDICTS, Explanation
 from eventreplay.interfaces import Codec
 from eventreplay.log import Log
-from eventreplay.quarantine import Marked, Selection
 from eventreplay.redrive import RedriveReceipt, dismiss, explain, redrive, undismiss
-from eventreplay.redriven import COUNTS, put_aside
-from eventreplay.redriven import redriven as facts_of
+from eventreplay.redrive.explanation import VERDICTS, Explanation
+from eventreplay.redrive.redriven import COUNTS, put_aside
+from eventreplay.redrive.redriven import redriven as facts_of
 from eventreplay.retrying import retried
 
 UNSOUND = 1

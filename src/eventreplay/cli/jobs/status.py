@@ -9,13 +9,15 @@ from typing import Any
 import pyarrow.compute as pc
 
 from eventreplay.assembly import place_of, sink_target
+from eventreplay.capabilities.quarantine import Selection
 from eventreplay.cli.jobs import assembly, quarantine
 from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
 from eventreplay.config import has_settings, plugin_settings
 from eventreplay.errors import ConfigError
 from eventreplay.finding import Standing
 from eventreplay.log import Log, PartitionReader
-from eventreplay.sinks.duckdb_tables import connect, driver_errors
+from eventreplay.sinks.duckdb_redrive import DuckDBQuarantine
+from eventreplay.sinks.duckdb_tables import RAW, connect, driver_errors
 
 UP_TO_DATE, BEHIND, ANOTHER_LOG = "up to date", "behind", "another log"
 FAILED = 1
@@ -122,7 +124,7 @@ def _in_file(path: Path) -> Standing:
             found = connection.execute(
                 "SELECT replay_id, position, digest, updated_at FROM RAW.CHECKPOINTS"
             ).fetchall()
-        reasons = quarantine.counts(connection)
+        reasons = quarantine.counts(DuckDBQuarantine(connection, RAW), Selection(dismissed=False))
     names = ("position", "digest", "updated_at")
     return Standing(
         checkpoints={row[0]: dict(zip(names, row[1:], strict=True)) for row in found}, quarantined=reasons

@@ -21,10 +21,10 @@ from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
 from eventreplay.receipts import options_of, verified
-from eventreplay.repair import Repair, repair
 from eventreplay.replay import replay
 from eventreplay.retrying import retried
 from eventreplay.verify import PartitionVerification, Verification, verify
+from eventreplay.verify.repair import Repair, repair
 
 UNEQUAL = 1
 """Exit code when something differs."""

@@ -13,14 +13,14 @@ from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_line, print_table
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Source
-from eventreplay.journal import (
+from eventreplay.log import Log
+from eventreplay.verify.journal import (
     REPAIR_POSITIONS_MAX,
     JournalVerification,
     NamedPosition,
     capture_missing,
     verify_journal,
 )
-from eventreplay.log import Log
 
 if TYPE_CHECKING:
     from eventreplay.cli.jobs.verify import VerifyRequest

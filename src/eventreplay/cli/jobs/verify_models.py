@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eventreplay.capabilities.ways import SupportsWays, Ways, checked_prefixes
 from eventreplay.cli.jobs.outcome import Outcome
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_line, print_table
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Sink
-from eventreplay.marts import MartsVerification, read_holds, verify_marts
-from eventreplay.ways import SupportsWays, Ways, checked_prefixes
+from eventreplay.verify.marts import MartsVerification, read_holds, verify_marts
 
 _KINDS = ("missing", "doubled", "altered", "unknown")
 _WAYS = ("only_first", "only_second", "other_payload")

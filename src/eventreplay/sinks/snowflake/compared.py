@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from eventreplay.capabilities.tally import Order, Span, Tally
 from eventreplay.errors import CheckpointConflictError, SinkError
 from eventreplay.event import Checkpoint
 from eventreplay.sinks.snowflake import checkpoints, comparing, repair, tally
@@ -19,7 +20,6 @@ from eventreplay.sinks.snowflake.settings import SnowflakeSettings
 from eventreplay.sinks.snowflake.stage import ROOT, Stage, folder_name, owner_of
 from eventreplay.sinks.snowflake.tables import Raw
 from eventreplay.sinks.snowflake.transaction import Pending, begun
-from eventreplay.tally import Order, Span, Tally
 
 
 class ComparedRaw(ABC):

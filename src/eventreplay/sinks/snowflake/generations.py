@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
+from eventreplay.capabilities.generations import FIRST, Generation, checked_name, suffix_of
 from eventreplay.errors import ConfigError, GenerationError, SinkError, SinkUnavailableError
-from eventreplay.generations import FIRST, Generation, checked_name, suffix_of
 from eventreplay.sinks.snowflake.exchange import Exchange, planned
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import plain_identifier

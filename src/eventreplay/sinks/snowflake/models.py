@@ -9,16 +9,16 @@ from typing import Any
 
 from attrs import frozen
 
-from eventreplay.holding import Ask, Held, Holds, Seen
-from eventreplay.holding import holding as holding_of
-from eventreplay.holding import seen as seen_of
+from eventreplay.capabilities.holding import Ask, Held, Holds, Seen
+from eventreplay.capabilities.holding import holding as holding_of
+from eventreplay.capabilities.holding import seen as seen_of
+from eventreplay.capabilities.tally import DayTally
+from eventreplay.capabilities.ways import Ways
+from eventreplay.capabilities.ways import ways as ways_of
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import identifier, quoted
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
-from eventreplay.tally import DayTally
-from eventreplay.ways import Ways
-from eventreplay.ways import ways as ways_of
 
 _HEXADECIMAL = "X" * 16
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from eventreplay.quarantine import Settled
+from eventreplay.capabilities.quarantine import Settled
 from eventreplay.sinks.snowflake.copying import copy_files
 from eventreplay.sinks.snowflake.names import quoted, stage_path
 from eventreplay.sinks.snowflake.session import Session

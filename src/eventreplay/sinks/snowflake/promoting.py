@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from eventreplay.capabilities.generations import Generation
 from eventreplay.errors import GenerationError, SinkUnavailableError
-from eventreplay.generations import Generation
 from eventreplay.sinks.snowflake.generations import Generations
 from eventreplay.sinks.snowflake.session import Session, check_context
 from eventreplay.sinks.snowflake.settings import SnowflakeSettings

@@ -1,4 +1,4 @@
-"""The quarantine in Snowflake: looked into, brought back from, put aside. See `eventreplay.quarantine`.
+"""The quarantine in Snowflake: looked into, brought back from, put aside. See `capabilities.quarantine`.
 
     CREATE TEMPORARY TABLE; COPY; BEGIN; lock; compare; INSERT INTO EVENTS; DELETE FROM QUARANTINE; COMMIT
 
@@ -17,9 +17,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
-from eventreplay.errors import CheckpointConflictError, SinkError, SinkUnavailableError
-from eventreplay.event import Checkpoint
-from eventreplay.quarantine import (
+from eventreplay.capabilities.quarantine import (
     CONFLICTS,
     PLACES_SCHEMA,
     Marked,
@@ -29,6 +27,8 @@ from eventreplay.quarantine import (
     Stage,
     goes_on_from,
 )
+from eventreplay.errors import CheckpointConflictError, SinkError, SinkUnavailableError
+from eventreplay.event import Checkpoint
 from eventreplay.sinks import refused_sql
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints, moving

@@ -20,8 +20,8 @@ from typing import Any
 
 from attrs import frozen
 
+from eventreplay.capabilities.generations import FIRST, Generation, State
 from eventreplay.errors import GenerationError, SinkError
-from eventreplay.generations import FIRST, Generation, State
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import quoted

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from eventreplay.capabilities.tally import Order
 from eventreplay.event import Checkpoint
 from eventreplay.sinks.snowflake import checkpoints
 from eventreplay.sinks.snowflake.copying import copy_files
@@ -20,7 +21,6 @@ from eventreplay.sinks.snowflake.gate import Gate
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
 from eventreplay.sinks.snowflake.transaction import Pending
-from eventreplay.tally import Order
 
 _OFFSETS_MAX = 1_024
 """Offsets named in one statement."""

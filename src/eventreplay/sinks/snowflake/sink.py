@@ -20,10 +20,10 @@ import pyarrow as pa
 from attrs import evolve
 
 from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.capabilities.generations import suffix_of
 from eventreplay.errors import SinkError, SinkUnavailableError
 from eventreplay.event import Checkpoint
 from eventreplay.finding import Finding, Standing
-from eventreplay.generations import suffix_of
 from eventreplay.secret import Secret
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.snowflake import checkpoints

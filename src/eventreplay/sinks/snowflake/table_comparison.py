@@ -1,4 +1,4 @@
-"""Comparing two tables of a Snowflake database: see `eventreplay.comparison`.
+"""Comparing two tables of a Snowflake database: see `eventreplay.capabilities.comparison`.
 
 Each statement sees what was committed when it began; a table that is loaded meanwhile may differ between two
 of them, the counts of one statement never disagree.
@@ -10,7 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from eventreplay.comparison import Layout, Place, Question, SnowflakeDialect, TableDifference, compared
+from eventreplay.capabilities.comparison import (
+    Layout,
+    Place,
+    Question,
+    SnowflakeDialect,
+    TableDifference,
+    compared,
+)
 from eventreplay.errors import ConfigError
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.names import quoted

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from eventreplay.capabilities.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 from eventreplay.sinks.snowflake.failures import Doing
 from eventreplay.sinks.snowflake.session import Session
 from eventreplay.sinks.snowflake.tables import Raw
-from eventreplay.tally import TALLIED_SCHEMA, Order, Span, Tally, bucket_of, edges_of, within
 
 _OFFSET = '"LOG_OFFSET"'
 _HEXADECIMAL = "X" * 16

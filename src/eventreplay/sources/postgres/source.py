@@ -14,6 +14,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from eventreplay.batch import Batch
+from eventreplay.capabilities.tally import JournalTally, Span
 from eventreplay.errors import SourceError, SourceUnavailableError
 from eventreplay.event import Position
 from eventreplay.finding import Finding
@@ -28,7 +29,6 @@ from eventreplay.sources.postgres.positions import parse_positions
 from eventreplay.sources.postgres.reading import BulkReader
 from eventreplay.sources.postgres.session import Session
 from eventreplay.sources.postgres.settings import PostgresSettings, parse_table
-from eventreplay.tally import JournalTally, Span
 
 _WAIT_MIN_S = 0.05
 _WAIT_MAX_S = 2.0

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from eventreplay.capabilities.tally import JOURNAL_SCHEMA, JournalTally, Span, bucket_of, edges_of
 from eventreplay.sources.postgres import drivers
 from eventreplay.sources.postgres.columns import Selection
 from eventreplay.sources.postgres.session import Session
-from eventreplay.tally import JOURNAL_SCHEMA, JournalTally, Span, bucket_of, edges_of
 
 _POSITION_MAX = (1 << 63) - 1
 # The first 8 bytes of a SHA-256, big endian, as a signed integer; `sum` of bigint is an exact numeric.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import frozen
 
-from eventreplay.generations import Generation
+from eventreplay.capabilities.generations import Generation
 from eventreplay.rebuild import Promotion, drop_expired, generations, promote, rollback
 from eventreplay_airflow.assets import MARTS
 from eventreplay_airflow.jobs.ends import EndsRequest, LogToSinkWork
