@@ -16,6 +16,8 @@ DBT, QUALITY, REBUILD = "dbt_transform_and_test", "data_quality", "full_rebuild"
 ROLLBACK = "rebuild_rollback"
 DAG_IDS = (BACKFILL, LIVE, LOAD, DBT, QUALITY, REBUILD, ROLLBACK)
 TIMED = (LIVE, QUALITY)
+POOL, POOL_SLOTS = "default_pool", 128
+"""Airflow's own; tasks that name no pool are in it."""
 BEGIN_LOOKS_MAX, LOOK_S = 120, 0.5
 RUN_S_MAX = 1_200.0
 BY_ASSET = "asset_triggered"
@@ -109,9 +111,7 @@ class Story:
             AirflowError: one of these runs failed, or did not end in time.
         """
         self._platform.lead_to(self.scene)
-        run = self.airflow.trigger(dag_id, conf)
-        if dag_id in TIMED:
-            self._before_its_tick(run)
+        run = self._before_its_tick(dag_id, conf) if dag_id in TIMED else self.airflow.trigger(dag_id, conf)
         state = self.airflow.wait(run, RUN_S_MAX)
         if dag_id in TIMED:
             self.airflow.pause_dag(dag_id)
@@ -125,13 +125,23 @@ class Story:
                     self._note("asset", self.airflow.wait(begun.run, RUN_S_MAX))
         return state
 
-    def _before_its_tick(self, run: Run) -> None:
-        """An unpaused DAG makes up for its last tick, and a run waits for the one before: let ours go."""
-        for _ in range(BEGIN_LOOKS_MAX):
-            self._dismiss_ticks(run.dag_id)
-            if self.airflow.state(run).state != "queued":
-                return
-            threading.Event().wait(LOOK_S)
+    def _before_its_tick(self, dag_id: str, conf: dict[str, object] | None) -> Run:
+        """An unpaused DAG makes up for its last tick, and a run waits for the one before: let ours go.
+
+        No task starts meanwhile: one of the tick's would go on for seconds after it was dismissed, and hold
+        what the queue had delivered to it.
+        """
+        self.airflow.set_pool(POOL, 0)
+        try:
+            run = self.airflow.trigger(dag_id, conf)
+            for _ in range(BEGIN_LOOKS_MAX):
+                self._dismiss_ticks(dag_id)
+                if self.airflow.state(run).state != "queued":
+                    break
+                threading.Event().wait(LOOK_S)
+        finally:
+            self.airflow.set_pool(POOL, POOL_SLOTS)
+        return run
 
     def _dismiss_ticks(self, dag_id: str) -> None:
         for each in self.airflow.runs(dag_id, "scheduled"):

@@ -74,6 +74,10 @@ class VerifyRequest:
         if self.first and self.journal is None:
             raise ConfigError("--from is a position of the journal.", hint="Give --journal as well.")
 
+    def decodes(self) -> bool:
+        """Whether the log is decoded again."""
+        return self.deep or (self.repair and self.raw)
+
 
 @frozen
 class _Run:
@@ -161,7 +165,7 @@ def run(request: VerifyRequest, *, as_json: bool) -> int:
         request.config, log_url=request.log, sink_url=request.sink, replay_id=request.replay_id
     )
     log = retried(partial(assembly.existing_log, settings.log_url, request.config), told=warn_of_retry)
-    codec = codec_of(request.schemas, settings) if request.deep or (request.repair and request.raw) else None
+    codec = codec_of(request.schemas, settings) if request.decodes() else None
     made = _Run(request, settings, log, codec)
 
     def facts() -> dict[str, Any] | None:
@@ -189,9 +193,11 @@ def run(request: VerifyRequest, *, as_json: bool) -> int:
 
 def _asked(request: VerifyRequest, settings: Settings) -> dict[str, Any]:
     """What decided what was compared, and with what: enough to do the same again."""
-    codec = {"schemas": schemas_named(request.schemas), "limits": asdict(limits_of(settings))}
+    codec: dict[str, Any] = {}
+    if request.decodes():
+        codec = {"schemas": schemas_named(request.schemas), "limits": asdict(limits_of(settings))}
     return {
-        **(codec if request.deep or request.repair else {}),
+        **codec,
         "options": options_of(request.options),
         "partitions": request.partitions,
         "raw": request.raw,

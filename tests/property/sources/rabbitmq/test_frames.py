@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -306,3 +306,28 @@ def test_one_thread_may_feed_while_another_takes() -> None:
             rows += chunk.rows
     feeder.join()
     assert rows == count
+
+
+def test_who_takes_between_two_steps_of_a_feed_waits_for_its_end() -> None:
+    entered, taken = threading.Event(), threading.Event()
+
+    class Places(list[int]):
+        """Where deliveries begin: noted before their bytes are there, and then somebody comes to take."""
+
+        def extend(self, more: Iterable[int]) -> None:
+            super().extend(more)
+            entered.set()
+            taken.wait(0.2)  # in vain, if whoever takes has to wait for this feed
+
+    splitter = Splitter(lambda _: None, channel=CHANNEL, frame_bytes_max=FRAME_MAX, message_bytes_max=10_000)
+    splitter._starts = Places()
+    message = {**MESSAGE, "headers": None, "body": b"small"}
+    stream = b"".join(b"".join(delivery(tag, message)) for tag in range(1, 11))
+    feeder = threading.Thread(target=splitter.feed, args=(stream,))
+    feeder.start()
+    assert entered.wait(10)
+    chunk = splitter.take(1000)
+    taken.set()
+    feeder.join()
+    made = convert(chunk, SETTINGS)
+    assert (made.first_tag, made.last_tag, made.batch.rows) == (1, 10, 10)
