@@ -12,9 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.integration.planted.bugs import BUGS
 
 COPIED = ("src", "tests", "dbt", "proto")
 RUN_S_MAX = 240
+EVERY = 3
 NOT_A_FINDING = re.compile(
     r"^E +(ImportError|ModuleNotFoundError|SyntaxError|IndentationError|NameError)", re.MULTILINE
 )
@@ -71,7 +73,15 @@ def test_the_list_is_long_and_each_bug_is_another() -> None:
     assert len({bug.name for bug in BUGS}) == len({bug.edits for bug in BUGS}) == len(BUGS)
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def tiered(bugs: Sequence[Bug]) -> list[Any]:
+    """Every third is planted each time, all of them in the long tier: each takes seconds."""
+    return [
+        pytest.param(bug, id=bug.name, marks=() if number % EVERY == 0 else pytest.mark.long)
+        for number, bug in enumerate(bugs)
+    ]
+
+
+@pytest.mark.parametrize("bug", tiered(BUGS))
 def test_a_planted_bug_turns_its_tests_red(bug: Bug, copy: Path, zygote: subprocess.Popen[str]) -> None:
     with planted(bug, copy):
         code, said = run_tests(copy, zygote, bug.tests)

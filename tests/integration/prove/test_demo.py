@@ -20,6 +20,7 @@ def demo_log(folder: Path, events: int) -> Log:
     return log
 
 
+@pytest.mark.long
 def test_the_demo_is_proven_down_to_a_mart_and_the_receipt_holds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

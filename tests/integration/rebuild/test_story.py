@@ -160,10 +160,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     return tell(Embedded(folder), folder, EVENTS, whole=False)
 
 
+@pytest.mark.long
 def test_the_diff_names_exactly_the_rows_that_plain_sql_names(told: Told) -> None:
     see_the_diff_names_the_oracles_rows(told)
 
 
+@pytest.mark.long
 def test_promoted_the_marts_are_a_build_from_scratch_and_rolled_back_what_they_were(told: Told) -> None:
     see_the_story(told)
 
