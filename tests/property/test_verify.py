@@ -14,7 +14,6 @@ from attrs import field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventreplay import verify as verify_module
 from eventreplay.capture import CaptureOptions, capture
 from eventreplay.log import Log
 from eventreplay.replay import replay
@@ -22,6 +21,7 @@ from eventreplay.sinks import duckdb as duckdb_sink
 from eventreplay.sinks.duckdb import DuckDBSink
 from eventreplay.testing import MemorySource, TickingClock
 from eventreplay.verify import Named, Verification, differences, verify
+from eventreplay.verify import comparing as verify_module
 from tests.hex_codec import HexCodec
 from tests.records import (
     PARTITION,

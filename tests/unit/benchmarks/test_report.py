@@ -55,7 +55,7 @@ def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_an_unknown_measurement_is_named_at_once() -> None:
     done = benchmarks("--only", "jornal")
     assert done.returncode == 2
-    assert "unknown: jornal; there are decode, capture, load, journal" in done.stderr
+    assert "unknown: jornal; there are decode, capture, load, rebuild, journal" in done.stderr
 
 
 def test_a_run_prints_json_and_is_saved(tmp_path: Path) -> None:
