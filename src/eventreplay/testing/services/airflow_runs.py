@@ -315,7 +315,7 @@ class AirflowRuns:
     def set_pool(self, name: str, slots: int) -> None:
         """A pool: as many of its tasks run at once."""
         try:
-            self.api.ask("PATCH", f"/pools/{quote(name)}", {"pool": name, "slots": slots})
+            self.api.ask("PATCH", f"/pools/{quote(name)}?update_mask=slots", {"slots": slots})
         except AirflowError as error:
             if error.fields.get("status") != NOT_FOUND:
                 raise
