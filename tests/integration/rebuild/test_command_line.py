@@ -66,6 +66,7 @@ def see(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[
     return document
 
 
+@pytest.mark.long
 def test_the_story_of_a_model_that_changed(
     shop: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,7 @@ def sweep(root: Path, folder: Path, calls: range, when: str) -> list[int]:
     return done
 
 
+@pytest.mark.long
 def test_kill_9_around_the_commit(root: Path, tmp_path: Path) -> None:
     before, after = sweep(root, tmp_path, range(OPENING + COMMIT - 1, OPENING + COMMIT + 1), "after")
     assert before > after, "the second death was to be behind the COMMIT"

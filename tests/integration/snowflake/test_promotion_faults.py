@@ -23,10 +23,8 @@ STATEMENTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name == "swap" else [pytest.mark.long]) for name in STATEMENTS],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", STATEMENTS)
 def test_a_lost_answer_swaps_nothing_twice_and_leaves_nothing_half_done(
     standin: StandIn, settings: SnowflakeSettings, tmp_path: Path, name: str
 ) -> None:
