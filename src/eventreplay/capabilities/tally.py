@@ -229,13 +229,18 @@ def edges_of(spans: Sequence[Span]) -> tuple[list[int], dict[int, int]]:
     return edges, at
 
 
-def within(column: str, spans: Sequence[Span]) -> str:
-    """An SQL condition: a column's value lies in one of the spans. What lies between is not read."""
+def joined(spans: Sequence[Span]) -> list[Span]:
+    """Ascending spans, those that touch as one: what lies between is not read."""
     runs: list[Span] = []
     for span in spans:
         if runs and runs[-1].end == span.first:
             runs[-1] = Span(runs[-1].first, span.end)
         else:
             runs.append(span)
-    tests = (f"{column} >= {int(run.first)} AND {column} < {int(run.end)}" for run in runs)
+    return runs
+
+
+def within(column: str, spans: Sequence[Span]) -> str:
+    """An SQL condition: a column's value lies in one of the spans."""
+    tests = (f"{column} >= {int(run.first)} AND {column} < {int(run.end)}" for run in joined(spans))
     return f"({' OR '.join(tests)})"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from eventreplay.capabilities.comparison import (
@@ -19,7 +18,7 @@ from eventreplay.capabilities.comparison import (
     TableDifference,
     compared,
 )
-from eventreplay.sinks.duckdb_tables import driver_errors
+from eventreplay.sinks.duckdb_tables import driver_errors, one_state
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,13 +60,9 @@ def compare(connection: duckdb.DuckDBPyConnection, question: Question) -> TableD
         def ask(sql: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
             return cursor.execute(sql, list(values)).fetchall()
 
-        cursor.execute("BEGIN")
-        try:
+        with one_state(cursor):
             before, after = _layout(cursor, question.before), _layout(cursor, question.after)
             return compared(_DIALECT, ask, question, before, after)
-        finally:
-            with suppress(Exception):  # an error that ended the transaction is on its way
-                cursor.execute("ROLLBACK")
 
 
 def _layout(cursor: duckdb.DuckDBPyConnection, place: Place) -> Layout | None:

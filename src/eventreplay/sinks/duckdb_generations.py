@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ from eventreplay.capabilities.generations import FIRST, Generation, checked_name
 from eventreplay.errors import ConfigError, GenerationError, SinkError
 from eventreplay.sinks.duckdb_places import Exchange, hidden
 from eventreplay.sinks.duckdb_registry import Registry, Row
-from eventreplay.sinks.duckdb_tables import TABLES, definition, driver_errors, schema_name
+from eventreplay.sinks.duckdb_tables import TABLES, definition, driver_errors, schema_name, transaction
 from eventreplay.sinks.duckdb_views import quoted
 
 if TYPE_CHECKING:
@@ -220,16 +220,8 @@ class HoldsGenerations:
     @contextmanager
     def _changing(self, what: str) -> Iterator[Registry]:
         """A transaction of its own."""
-        with self._looking() as registry, driver_errors(what):
-            registry.connection.execute("BEGIN")
-            try:
-                yield registry
-                registry.connection.execute("COMMIT")
-            except BaseException:
-                # Ctrl-C too. A failed COMMIT has ended the transaction already.
-                with suppress(Exception):
-                    registry.connection.execute("ROLLBACK")
-                raise
+        with self._looking() as registry, driver_errors(what), transaction(registry.connection):
+            yield registry
 
     @contextmanager
     def _exchange(self, what: str, row: Row) -> Iterator[tuple[Registry, Exchange]]:

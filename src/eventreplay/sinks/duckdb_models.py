@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from eventreplay.capabilities.holding import seen as seen_of
 from eventreplay.capabilities.tally import DayTally
 from eventreplay.capabilities.ways import Ways
 from eventreplay.capabilities.ways import ways as ways_of
-from eventreplay.sinks.duckdb_tables import driver_errors
+from eventreplay.sinks.duckdb_tables import driver_errors, one_state
+from eventreplay.sinks.duckdb_views import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,11 +70,11 @@ class DuckDBWords:
 
     def table(self, schema: str, name: str) -> str:
         """Names fold as DuckDB's do."""
-        return f"{_quoted(self.raw if schema == 'RAW' else schema)}.{_quoted(name)}"
+        return f"{quoted(self.raw if schema == 'RAW' else schema)}.{quoted(name)}"
 
     def column(self, name: str) -> str:
         """As it is."""
-        return _quoted(name)
+        return quoted(name)
 
     def payload(self, path: str) -> str:
         """A text of the JSON."""
@@ -86,20 +87,9 @@ class DuckDBWords:
 
 @contextmanager
 def _asking(connection: duckdb.DuckDBPyConnection, doing: str) -> Iterator[Ask]:
-    import duckdb  # noqa: PLC0415 - an optional driver, loaded by `connect`
-
-    with driver_errors(doing), connection.cursor() as cursor:
+    with driver_errors(doing), connection.cursor() as cursor, one_state(cursor):
 
         def ask(sql: str) -> Sequence[Sequence[Any]]:
             return cursor.execute(sql).fetchall()
 
-        cursor.execute("BEGIN")
-        try:
-            yield ask
-        finally:
-            with suppress(duckdb.TransactionException):
-                cursor.execute("ROLLBACK")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        yield ask

@@ -7,7 +7,6 @@ own: two that take the same rows conflict, and DuckDB lets the first one win.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,7 @@ from eventreplay.event import Checkpoint
 from eventreplay.sinks import refused_sql
 from eventreplay.sinks.checked import checked
 from eventreplay.sinks.duckdb_rows import as_stored
-from eventreplay.sinks.duckdb_tables import EVENTS_COLUMNS, QUARANTINE_COLUMNS, driver_errors
+from eventreplay.sinks.duckdb_tables import EVENTS_COLUMNS, QUARANTINE_COLUMNS, driver_errors, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -219,17 +218,12 @@ class RedrivesDuckDB:
         return moment.astimezone(UTC).replace(tzinfo=None)
 
     def _in_transaction(self, doing: str, change: Callable[[duckdb.DuckDBPyConnection], Made]) -> Made:
-        with driver_errors(f"{doing} in {self._schema}"), self._open().cursor() as cursor:
-            cursor.execute("BEGIN")
-            try:
-                made = change(cursor)
-                cursor.execute("COMMIT")
-            except BaseException:
-                # Ctrl-C too. A failed COMMIT has ended the transaction already.
-                with suppress(Exception):
-                    cursor.execute("ROLLBACK")
-                raise
-        return made
+        with (
+            driver_errors(f"{doing} in {self._schema}"),
+            self._open().cursor() as cursor,
+            transaction(cursor),
+        ):
+            return change(cursor)
 
 
 def _see_checkpoint(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,34 @@ def driver_errors(what: str) -> Iterator[None]:
         ) from error
     except duckdb.Error as error:
         raise SinkError(f"{what}: DuckDB refused.", hint="See the cause above.") from error
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """What the block does is committed at its end, or undone if it raises."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Ctrl-C too. A failed COMMIT has ended the transaction already.
+        with suppress(Exception):
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def one_state(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All that the block reads is of one moment; nothing is changed."""
+    import duckdb  # noqa: PLC0415 - an optional driver, loaded by `connect`
+
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        # An error that ended the transaction, or the whole database to us, is on its way.
+        with suppress(duckdb.TransactionException, duckdb.FatalException):
+            connection.execute("ROLLBACK")
 
 
 def schema_name(text: str) -> str:

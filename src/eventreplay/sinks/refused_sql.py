@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from eventreplay.batch import QUARANTINE_SCHEMA, RAW_SCHEMA
+from eventreplay.batch import QUARANTINE_SCHEMA
 from eventreplay.capabilities.quarantine import CONFLICT_CODE, CONFLICT_MESSAGE, Selection
 
 KEY = ("LOG_PARTITION", "LOG_OFFSET", "STAGE")
 RECORD_COLUMNS = (*(name.upper() for name in QUARANTINE_SCHEMA.names), "QUARANTINED_AT")
 PAGE_COLUMNS = (*RECORD_COLUMNS, "PAYLOAD_JSON", "DISMISSED_REASON", "DISMISSED_AT")
-_SHARED = frozenset(name.upper() for name in RAW_SCHEMA.names)
 _MADE = {
     "STAGE": "'staging'",
     "ERROR_CODE": f"'{CONFLICT_CODE}'",

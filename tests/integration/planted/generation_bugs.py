@@ -28,7 +28,7 @@ GENERATION_BUGS = (
         "generations: a promotion is many transactions",
         GENERATIONS,
         (
-            ('            registry.connection.execute("BEGIN")\n            try:\n                yield registry\n                registry.connection.execute("COMMIT")\n', "            try:\n                yield registry\n"),
+            ("driver_errors(what), transaction(registry.connection):", "driver_errors(what):"),
         ),
         (f"{OWN}::test_what_cannot_change_places_is_refused_with_nothing_moved",),
     ),

@@ -118,6 +118,10 @@ class Dialect(Protocol):
         """Aggregates that say whether two sets of rows are the same: exact sums of hashes."""
 
 
+def _quoted(parts: Sequence[str]) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
 def _hash_sums(expressions: Sequence[str]) -> tuple[str, ...]:
     # Two hashes of 64 bits that mix the columns in another order: what one of them misses the other does not.
     return tuple(
@@ -133,7 +137,7 @@ class DuckDBDialect:
 
     def quoted(self, *parts: str) -> str:
         """See `Dialect`; also the methods below."""
-        return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+        return _quoted(parts)
 
     def column(self, name: str, kind: str, *, required: bool) -> Column:
         """By the name of its type."""
@@ -193,7 +197,7 @@ class SnowflakeDialect:
 
     def quoted(self, *parts: str) -> str:
         """See `Dialect`; also the methods below."""
-        return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+        return _quoted(parts)
 
     def column(self, name: str, kind: str, *, required: bool) -> Column:
         """By the name of its type, as DESCRIBE prints it."""

@@ -33,8 +33,3 @@ def parse_positions(texts: Iterable[str]) -> list[tuple[int, int]]:
             "positions names a position twice.", hint="Leave one of them away.", setting="positions"
         )
     return ranges
-
-
-def show_ranges(ranges: Iterable[tuple[int, int]]) -> list[str]:
-    """`17` or `19-21` for each."""
-    return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from eventreplay.capabilities.tally import JOURNAL_SCHEMA, JournalTally, Span, bucket_of, edges_of
+from eventreplay.capabilities.tally import JOURNAL_SCHEMA, JournalTally, Span, bucket_of, edges_of, joined
 from eventreplay.sources.postgres import drivers
 from eventreplay.sources.postgres.columns import Selection
 from eventreplay.sources.postgres.session import Session
@@ -59,7 +59,7 @@ def _records(selection: Selection, spans: Sequence[Span]) -> Any:
         sql.SQL("({id} >= {first} AND {id} <= {last})").format(
             id=selection.id, first=sql.Literal(span.first), last=sql.Literal(min(span.end - 1, _POSITION_MAX))
         )
-        for span in _joined(spans)
+        for span in joined(spans)
     )
     return sql.SQL(
         "SELECT {id}::bigint AS position, {event_id} AS event_id, " + _HASH + " AS hash"
@@ -72,14 +72,3 @@ def _records(selection: Selection, spans: Sequence[Span]) -> Any:
         within=within,
         where=selection.where,
     )
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Spans that touch as one: what lies between is not read."""
-    runs: list[Span] = []
-    for span in spans:
-        if runs and runs[-1].end == span.first:
-            runs[-1] = Span(runs[-1].first, span.end)
-        else:
-            runs.append(span)
-    return runs
