@@ -182,7 +182,7 @@ smalls = st.builds(
     changes=st.lists(st.tuples(st.integers(0, 200), st.sampled_from(ACTIONS)), max_size=6),
     small=smalls,
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_what_was_done_to_rows_is_what_is_named(
     sink: DuckDBSink,
     items: list[tuple[Kind, bytes]],

@@ -107,6 +107,7 @@ def test_the_ledger_would_notice_a_figure_that_is_off(
     assert "revenue" in str(found[0])
 
 
+@pytest.mark.long
 def test_other_settings_and_surroundings_give_the_same_bytes_and_rows(
     undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

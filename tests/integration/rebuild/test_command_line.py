@@ -26,7 +26,7 @@ select event_id, event_type, payload, 1 as version from {{ source('raw', 'EVENTS
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for a log and a warehouse, and a project of one model, built."""
+    """A folder with a log of eight events, a warehouse to come and a project of one model."""
     folder = tmp_path_factory.mktemp("shop")
     project = folder / "project"
     shutil.copytree(SMALL, project)
@@ -39,6 +39,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    owner: {email: finance@example.com}\n    depends_on: [ref('happened')]\n"
     )
     (folder / "eventreplay.toml").write_text(f'log_url = "log"\nsink_url = "{SINK}"\n')
+    happen(folder, 8)
     return folder
 
 
@@ -72,7 +73,6 @@ def test_the_story_of_a_model_that_changed(
 ) -> None:
     monkeypatch.chdir(shop)
     code = ("--project", "project", "--work", "work")
-    happen(shop, 8)
     see(capsys, "replay")
     built = see(capsys, "dbt", "build", *code)
     assert list(built["fingerprints"]) == ["happened"]

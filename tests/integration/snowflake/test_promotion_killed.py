@@ -74,6 +74,7 @@ def change(scene: Scene, verb: str, k: int, when: str, *, finish: bool) -> bool:
     return died
 
 
+@pytest.mark.long
 def test_kill_9_amid_a_promotion_and_amid_a_rollback(scene: Scene) -> None:
     assert change(scene, "promote", OPENING + 54, "after", finish=True)
     assert change(scene, "rollback", OPENING + 48, "before", finish=False)

@@ -15,10 +15,10 @@ from eventreplay.testing.source_suite import ReplaceableSourceSuite
 
 class TestGeneratedSource(ReplaceableSourceSuite):
     def make_source(self, *, batch_rows_max: int = 64) -> Source:
-        return GeneratedSource(21, 150, batch_rows_max=batch_rows_max)
+        return GeneratedSource(21, 70, batch_rows_max=batch_rows_max)
 
     def make_replaced_source(self) -> Source:
-        return GeneratedSource(22, 150)
+        return GeneratedSource(22, 70)
 
 
 class TestCardListSource(ReplaceableSourceSuite):
