@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,18 +11,16 @@ from attrs import asdict, frozen
 from eventreplay.assembly import codec_of
 from eventreplay.capabilities.tally import SupportsTargets
 from eventreplay.capture import CaptureReceipt, capture_late, position_ranges
-from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.receipts import kept
-from eventreplay.cli.progress import duration_text, progress
+from eventreplay.cli.jobs.replay import Load
+from eventreplay.cli.progress import duration_text
 from eventreplay.cli.screen import moment_text, print_json, print_line, print_table
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Source, SupportsGaps
 from eventreplay.log import Log
 from eventreplay.log.gaps import GapLedger, Hole, moment_of
-from eventreplay.receipts import captured, loaded
-from eventreplay.replay import ReplayReceipt, replay
-from eventreplay.retrying import retried
+from eventreplay.receipts import captured
 
 _KNOWN = frozenset({"first_snapshot", "second_snapshot", "waited_for", "held_by", "held_since", "decided_at"})
 
@@ -217,28 +213,13 @@ def _captured(
 
 def _loaded(request: RepairRequest, log: Log, partition: str) -> tuple[dict[str, Any], int | None]:
     settings = assembly.settings_of(request.config, sink_url=request.sink, replay_id=request.replay_id)
-    codec = codec_of(request.schemas, settings)
-    receipt = ReplayReceipt(replay_id=settings.replay_id, fingerprint=codec.fingerprint)
-
-    def once() -> None:
-        sink = assembly.sink_of(settings, lambda: datetime.now(UTC), config=request.config)
-        try:
-            with progress(f"replay {settings.replay_id}", "events") as report:
-                replay(
-                    log,
-                    sink,
-                    codec,
-                    replay_id=settings.replay_id,
-                    readers=[log.reader(partition)],
-                    progress=report,
-                    receipt=receipt,
-                )
-        finally:
-            sink.close()
-
-    def facts() -> dict[str, Any] | None:
-        return loaded(log, receipt, sink=settings.sink_url) if receipt.commits else None
-
-    with kept(log, "replay", facts) as proof:
-        retried(partial(once), told=warn_of_retry)
-    return {"loaded": receipt.loaded, "quarantined": receipt.quarantined}, proof.number
+    load = Load(
+        log=log,
+        settings=settings,
+        codec=codec_of(request.schemas, settings),
+        schemas=request.schemas,
+        config=request.config,
+        partitions=(partition,),
+    )
+    receipt, number = load.run()
+    return {"loaded": receipt.loaded, "quarantined": receipt.quarantined}, number

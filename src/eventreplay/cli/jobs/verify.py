@@ -128,6 +128,8 @@ class _Run:
                 self.codec,
                 replay_id=self.settings.replay_id,
                 readers=[self.log.reader(name) for name in found.captured],
+                batch_rows_max=self.settings.batch_rows_max,
+                workers=self.settings.workers,
                 progress=report,
             )
 
