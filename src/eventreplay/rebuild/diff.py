@@ -7,6 +7,8 @@ the order in which they are made. What is above a model explains it: see `explai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
@@ -35,6 +37,7 @@ from eventreplay.rebuild.explaining import (
     explained_type,
     raw_verdict,
 )
+from eventreplay.rebuild.lagging import lagging
 from eventreplay.rebuild.parts import Model
 from eventreplay.rebuild.plan import Plan
 from eventreplay.rebuild.standing import PARTIAL, refused_below, standings_of, unlike
@@ -90,6 +93,9 @@ def diff(
         raw={one.name.upper(): one.verdict for one in raw},
         reads_otherwise=unlike(plan, standings),
     )
+    if any(explaining.verdict(name).state == "unexplained" for name in compared):
+        behind = lagging(plan, log, compared, partial(rows_since, plan, sink))
+        explaining = evolve(explaining, lagging=behind)
     return Difference(
         generation=plan.name,
         plan=plan.sha256,
@@ -280,6 +286,14 @@ def _with_parents(plan: Plan, models: Iterable[str] | None) -> list[str]:
             )
         add(name)
     return ordered
+
+
+def rows_since(plan: Plan, sink: SupportsTableComparison, moment: datetime) -> int:
+    """How many rows of the live RAW.EVENTS were inserted at a moment or later."""
+    live = Place(plan.raw_schema, "EVENTS")
+    since = AtLeast(("inserted_at",), moment)
+    question = Question(before=live, after=live, key=_PLACE, where=(since,), guesses=False, metrics=())
+    return sink.compare(question).counts.before
 
 
 def _judged(plan: Plan, explaining: Explaining, name: str, found: TableDifference) -> Compared:

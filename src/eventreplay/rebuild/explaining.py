@@ -108,6 +108,7 @@ class Explaining:
         compared: how the models differ, by name; one that is missing was not compared.
         raw: verdict of each table of RAW, by `SCHEMA.TABLE` in upper case.
         reads_otherwise: why both were not made of the same part of the log; empty if they were.
+        lagging: why the live one has not seen all of the live RAW, by model; see `lagging`.
     """
 
     models: Mapping[str, Model]
@@ -115,6 +116,7 @@ class Explaining:
     compared: Mapping[str, TableDifference]
     raw: Mapping[str, Verdict]
     reads_otherwise: str = ""
+    lagging: Mapping[str, str] = field(factory=dict)
     _known: dict[str, Verdict] = field(factory=dict, init=False, eq=False, repr=False)
 
     def verdict(self, name: str) -> Verdict:
@@ -141,13 +143,13 @@ class Explaining:
             return Verdict(state="unexplained", why=("nothing is known of how the live one was made",))
         if doubts:
             return Verdict(state="unexplained", why=tuple(doubts[:_CAUSES_SHOWN_MAX]))
+        behind = self._lag(name)
+        if behind:
+            return Verdict(state="undecided", why=(behind,))
         return Verdict(
             state="unexplained",
             why=(
-                (
-                    "it is made as before, of what is as before: rows were changed, the live one was not"
-                    " built since the last load, or it is not reproducible"
-                ),
+                ("it is made as before, of what is as before: rows were changed, or it is not reproducible"),
             ),
         )
 
@@ -161,6 +163,18 @@ class Explaining:
         if difference is not None and difference.before is None and self.before is not None and there is None:
             return f"{name} is new"
         return ""
+
+    def _lag(self, name: str) -> str:
+        """Why the live one, or one that it is made of, has not seen all of RAW; empty if nothing says so."""
+        ahead = [name]
+        for at in ahead:
+            if at in self.lagging:
+                return self.lagging[at]
+            ahead.extend(parent for parent in self._parents(at) if parent not in ahead)
+        return ""
+
+    def _parents(self, name: str) -> Sequence[str]:
+        return self.models[name].parents if name in self.models else ()
 
     def _above(self, name: str) -> tuple[list[str], list[str]]:
         """Explained changes that reach a model, and unexplained ones, each named once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ _Facts = Mapping[str, Any]
 
 @frozen
 class Past:
-    """What a run did, and which generation was live when it did."""
+    """What a run did, when it began, and which generation was live when it did."""
 
     kind: str
     facts: _Facts
     live: str
+    began: datetime
 
 
 @frozen(kw_only=True)
@@ -89,6 +91,17 @@ class History:
                 found[name] = prints.pop()
         return found
 
+    def built_at(self, name: str, live: str) -> datetime | None:
+        """When the run began that built a model of this generation last; None: not known."""
+        return next(
+            (
+                run.began
+                for run in self.runs
+                if run.kind == "dbt" and run.live == live and name in (run.facts.get("fingerprints") or {})
+            ),
+            None,
+        )
+
     @staticmethod
     def _versions(name: str, runs: list[_Facts], base: str | None, model: Model | None) -> set[str]:
         prints: set[str] = set()
@@ -117,7 +130,7 @@ def _labelled(receipts: Iterable[Receipt], sink_url: str, live: str) -> Iterable
             continue
         if facts.get("suffix"):
             continue  # a build of a shadow
-        yield Past(receipt.kind, facts, live)
+        yield Past(receipt.kind, facts, live, receipt.began)
         if receipt.kind == "rebuild" and facts.get("action") in {"promote", "rollback"}:
             # One that does not say what was live before it tells us nothing of the runs before it either.
             # The same of one that an error ended.

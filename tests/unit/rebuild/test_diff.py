@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 from attrs import evolve
 
+from eventreplay import receipts
+from eventreplay.capabilities.generations import suffix_of
 from eventreplay.errors import ConfigError, GenerationError
 from eventreplay.log import Log
 from eventreplay.rebuild import Built, Selection
 from eventreplay.rebuild.diff import diff
 from eventreplay.rebuild.difference import Compared, Difference
+from eventreplay.replay import replay
 from tests.unit.log.doubles import MemoryLog
 from tests.unit.rebuild.diffing import (
     CLICKS,
     MODELS,
+    NAME,
     ORDERS,
     SCHEMAS,
     Company,
     VersionedCodec,
+    build,
     company,
     grow,
     model,
@@ -207,6 +213,36 @@ def test_models_alone_that_were_built_of_less_than_is_live_are_undecided(tmp_pat
         assert (standing.before, standing.after, standing.built) == (4, None, commit)
         assert difference.undecided == undecided
         assert difference.ok == bool(undecided)
+
+
+def test_live_models_that_have_not_seen_all_of_raw_are_undecided(tmp_path: Path, log: Log) -> None:
+    """Loads go on while dbt runs now and then: what came in between is no change of logic."""
+    made = company(tmp_path, log, raw_reasons=(), schemas=SCHEMAS[1:])
+    ran_dbt(made)
+    grow(log, 64, 200)
+    with made.sink() as sink:
+        replay(log, sink, VersionedCodec(), replay_id="live")
+    build(made.file, suffix_of(NAME), None, SCHEMAS[1:])
+    difference = found(made)
+    assert difference.ok
+    assert set(difference.undecided) == set(MODELS)
+    (why,) = one(difference, "fct_clicks").verdict.why
+    younger = sum(at % 10 != 9 and at % 8 != 6 for at in range(200, 264))  # less what is refused
+    assert f"{younger} rows of RAW are younger" in why
+
+    # When dbt has run, nothing differs; and what somebody edits then is nobody's doing.
+    build(made.file)
+    ran_dbt(made)
+    assert found(made).equal
+    made.edit("UPDATE MART.fct_clicks SET clicks = 0 WHERE stream_id = 'click-3'")
+    assert found(made).unexplained == ("fct_clicks",)
+
+
+def ran_dbt(made: Company) -> None:
+    """Keep the receipt of a build of the live models that begins now."""
+    now = datetime.now(UTC)
+    facts = {"sink": made.plan.sink_url, "suffix": "", "fingerprints": made.plan.models_before}
+    receipts.keep(made.log, "dbt", facts, began=now, ended=now)
 
 
 def test_a_part_is_compared_with_the_same_part_of_raw(tmp_path: Path, log: Log) -> None:
