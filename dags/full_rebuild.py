@@ -134,7 +134,7 @@ def full_rebuild() -> None:
     )
     verify = VerifyOperator(
         task_id="verify",
-        sink_options={"raw_schema": "{{ ti.xcom_pull(task_ids='plan')['raw'] }}"},
+        generation="{{ ti.xcom_pull(task_ids='plan')['raw_of'] }}",
         doc_md="The RAW that the generation reads, against the log.",
         **ends,
     )

@@ -21,6 +21,7 @@ from eventreplay_airflow import (
     RebuildRollbackOperator,
     RebuildRunOperator,
     ReplayOperator,
+    VerifyOperator,
 )
 from eventreplay_airflow.assets import MARTS
 
@@ -91,7 +92,7 @@ def test_from_a_plan_that_nobody_edited_to_the_rollback(shop: Shop) -> None:
     model.write_text(model.read_text("utf-8").replace("count(*)", "100 + count(*)"), "utf-8")
     planned, announced = shop.seen(RebuildPlanOperator, **shop.code, generation="g1")
     assert announced == {}
-    assert (planned["name"], planned["raw"]) == ("g1", "RAW")
+    assert (planned["name"], planned["raw_of"]) == ("g1", "")
     assert planned["plan"]["models_changed"] == ["views"]
     assert "views" in planned["summary"]
     plan = json.dumps(planned["plan"])  # as a template renders it
@@ -127,12 +128,18 @@ def test_from_a_plan_that_nobody_edited_to_the_rollback(shop: Shop) -> None:
 @pytest.mark.long
 def test_what_nothing_explains_is_red_and_names_the_model_and_no_row(shop: Shop) -> None:
     planned = shop.do(RebuildPlanOperator, **shop.code, generation="g1", raw=True)
-    assert planned["raw"] == "RAW_G1"
+    assert planned["raw_of"] == "g1"
     shop.do(RebuildRunOperator, **shop.code, plan=planned["plan"])
+    with duckdb.connect(str(shop.file)) as connection:
+        connection.execute("DELETE FROM RAW.EVENTS WHERE log_offset = 7")
+    with pytest.raises(AirflowFailException, match=r"RAW\.EVENTS is not what .* 1 missing"):
+        shop.do(VerifyOperator, **shop.ends)
+    seen = shop.do(VerifyOperator, **shop.ends, generation="g1")
+    assert (seen["ok"], seen["partitions"][0]["rows"]) == (True, 10)
     with duckdb.connect(str(shop.file)) as connection:
         connection.execute("UPDATE MART.views SET views = 4711")
     with pytest.raises(AirflowFailException, match="views") as caught:
         shop.do(RebuildDiffOperator, **shop.code, plan=planned["plan"])
     assert "4711" not in str(caught.value)
     accepted = shop.do(RebuildDiffOperator, **shop.code, plan=planned["plan"], accept_unexplained="true")
-    assert (accepted["ok"], accepted["unexplained"]) == (False, ["views"])
+    assert (accepted["ok"], accepted["unexplained"]) == (False, ["RAW, web.viewed", "views"])

@@ -143,3 +143,18 @@ def opened(open_sink: OpenSink) -> Iterator[tuple[Sink, SupportsGenerations]]:
         yield sink, sink
     finally:
         sink.close()
+
+
+@contextmanager
+def opened_shadow(open_sink: OpenSink, name: str) -> Iterator[Sink]:
+    """A sink over the RAW of a generation that stands beside the live one.
+
+    Raises:
+        GenerationError: the sink keeps no generations, or this one has no RAW of its own there.
+    """
+    with opened(open_sink) as (_, kept):
+        shadow = kept.shadow(name)
+        try:
+            yield shadow
+        finally:
+            shadow.close()

@@ -108,6 +108,7 @@ def test_the_story_of_a_model_that_changed(
     assert (ran["state"], ran["read"], ran["loaded"], ran["builds"]) == ("ready", 8, 8, 1)
     assert versions(shop) == {(1, 8)}
     assert see(capsys, "rebuild", "show", "g1")["generation"]["facts"]["built"] == {"web": 4}
+    assert see(capsys, "verify", "--generation", "g1", "--no-receipt")["partitions"][0]["rows"] == 8
     promoted = see(capsys, "rebuild", "promote", "g1.plan.json", "--work", "work", "--keep", "2d")
     assert (promoted["before"], promoted["read"], promoted["built"]) == ("first", 0, False)
     assert versions(shop) == {(2, 8)}
@@ -144,6 +145,8 @@ def test_what_is_typed_wrong_is_said(
         (("rebuild", "run", "none.json"), 1),
         (("rebuild", "show", "none"), 1),
         (("rebuild", "promote", "none"), 1),
+        (("verify", "--generation", "none"), 1),
+        (("verify", "--generation", "g1", "--repair"), 2),
         (("dbt", "build", "--project", "nowhere"), 2),
     ):
         assert see(capsys, *words, code=code)["error"]["message"], words

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventreplay.log import Log
+from eventreplay.replay import replay
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
 from eventreplay.testing import TickingClock
 from eventreplay.verify import Verification, verify
@@ -47,6 +48,20 @@ def test_three_deleted_two_doubled_and_one_altered_byte_are_exactly_those(
     assert (deep.missing, deep.doubled, deep.unknown) == (shallow.missing, shallow.doubled, ())
     assert [(one.offset, one.detail) for one in deep.altered] == [(changed, "payload")]
     assert staged(standin, settings.database) == []
+
+
+def test_the_raw_of_a_generation_beside_the_live_one(
+    standin: StandIn, settings: SnowflakeSettings, log: Log
+) -> None:
+    with SnowflakeSink(settings, clock=TickingClock()) as sink:
+        sink.begin_generation("g1", schemas=("RAW",), plan="0" * 64, facts={})
+        shadow = sink.shadow("g1")
+        replay(log, shadow, HexCodec())
+        assert verify(log, shadow).ok
+        standin.run(f'DELETE FROM "{settings.database}"."RAW_G1"."EVENTS" WHERE "LOG_OFFSET" = 3')
+        assert [one.offset for one in verify(log, shadow, codec=HexCodec()).missing] == [3]
+        shadow.close()
+        assert verify(log, sink).ok
 
 
 def test_what_the_hashes_cover_is_seen_by_the_sums(

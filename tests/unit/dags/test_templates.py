@@ -11,7 +11,7 @@ import pytest
 
 PLAN = {"format": 1, "name": "g1", "models": {"m": {"key": [], "share": 0.5}}, "before": None, "raw": True}
 RETURNED = {
-    "plan": {"plan": PLAN, "raw": "RAW_G1", "summary": "3 models changed."},
+    "plan": {"plan": PLAN, "raw_of": "g1", "summary": "3 models changed."},
     "diff": {"summary": "| table | added |"},
 }
 
@@ -70,7 +70,7 @@ def test_the_code_that_is_to_be_goes_before_the_code_that_is() -> None:
 
 
 def test_what_is_compared_with_the_log_is_the_raw_that_the_plan_names(dag: Any) -> None:
-    assert rendered(dag, "verify").sink_options == {"raw_schema": "RAW_G1"}
+    assert rendered(dag, "verify").generation == "g1"
 
 
 def test_a_person_sees_the_plan_before_and_the_difference_after(dag: Any) -> None:

@@ -75,6 +75,12 @@ Repair = Annotated[
         "and compare again.",
     ),
 ]
+OfGeneration = Annotated[
+    str | None,
+    optional(
+        "--generation", metavar="NAME", help="Compare the RAW of this generation, which is not live, instead."
+    ),
+]
 RemoveUnknown = Annotated[
     bool, typer.Option("--remove-unknown", help="With --repair: also remove rows that the log has not.")
 ]
@@ -91,6 +97,7 @@ def register(app: typer.Typer) -> None:
             "eventreplay verify --log ./log --sink duckdb:///warehouse.duckdb --repair --deep",
             "eventreplay verify --log ./log --journal postgres:public.events --no-raw",
             "eventreplay verify --config eventreplay.toml --marts target --ways live,journal",
+            "eventreplay verify --log ./log --sink duckdb:///warehouse.duckdb --generation g1",
         )
     )(verify)
 
@@ -111,6 +118,7 @@ def verify(
     marts: Marts = None,
     ways: Ways = None,
     raw: WithRaw = True,
+    generation: OfGeneration = None,
     repair: Repair = False,
     remove_unknown: RemoveUnknown = False,
     config: ConfigFile = None,
@@ -139,6 +147,7 @@ def verify(
         keeps_receipt=not no_receipt,
         config=config,
         raw=raw,
+        generation=generation,
         journal=journal,
         journal_options=tuple(journal_option or ()),
         first=first,

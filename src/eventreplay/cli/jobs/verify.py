@@ -20,6 +20,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
+from eventreplay.rebuild import opened_shadow
 from eventreplay.receipts import options_of, verified
 from eventreplay.replay import replay
 from eventreplay.retrying import retried
@@ -37,6 +38,7 @@ class VerifyRequest:
 
     Attributes:
         raw: compare RAW with the log.
+        generation: whose RAW; None: the live one.
         journal: the source that the log is compared with; None: none.
         journal_options: of it.
         first: lowest position of the journal to compare.
@@ -57,6 +59,7 @@ class VerifyRequest:
     keeps_receipt: bool
     config: Path | None
     raw: bool = True
+    generation: str | None = None
     journal: str | None = None
     journal_options: tuple[str, ...] = ()
     first: int = 0
@@ -71,6 +74,12 @@ class VerifyRequest:
             raise ConfigError("--remove-unknown removes rows.", hint="Say --repair as well.")
         if not self.raw and not (self.journal or self.marts or self.ways):
             raise ConfigError("Nothing is to be compared.", hint="Give --journal, --marts or --ways.")
+        others = (self.repair, self.journal, self.marts, self.ways)
+        if self.generation is not None and (not self.raw or any(others)):
+            raise ConfigError(
+                "Of a generation that is not live RAW is compared with the log, and nothing else.",
+                hint="Leave out --no-raw, --repair, --journal, --marts, --ways. `rebuild diff` shows models.",
+            )
         if self.first and self.journal is None:
             raise ConfigError("--from is a position of the journal.", hint="Give --journal as well.")
 
@@ -101,10 +110,12 @@ class _Run:
             retried(self._with_sink, told=warn_of_retry)
 
     def _with_sink(self) -> None:
-        request, settings = self.request, self.settings
-        sink = assembly.sink_of(
-            settings, lambda: datetime.now(UTC), config=request.config, options=request.options
-        )
+        request = self.request
+        if request.generation is not None:
+            with opened_shadow(self._open_sink, request.generation) as shadow:
+                self.outcomes["raw"] = self._raw(shadow)
+            return
+        sink = self._open_sink()
         try:
             self._load_captured(sink)
             if request.raw:
@@ -115,6 +126,14 @@ class _Run:
                 self.outcomes["marts"] = verify_models.marts(request.marts, sink, request.limit_rows)
         finally:
             sink.close()
+
+    def _open_sink(self) -> Sink:
+        return assembly.sink_of(
+            self.settings,
+            lambda: datetime.now(UTC),
+            config=self.request.config,
+            options=self.request.options,
+        )
 
     def _load_captured(self, sink: Sink) -> None:
         """What a repair has just captured into partitions of its own is loaded, and nothing else."""
@@ -203,6 +222,7 @@ def _asked(request: VerifyRequest, settings: Settings) -> dict[str, Any]:
         "options": options_of(request.options),
         "partitions": request.partitions,
         "raw": request.raw,
+        "generation": request.generation,
         "journal": request.journal,
         "journal_options": options_of(request.journal_options),
         "from": request.first,

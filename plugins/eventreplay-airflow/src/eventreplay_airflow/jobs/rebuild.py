@@ -155,13 +155,13 @@ class PlanWork(CodeWork[PlanRequest]):
         found = self._plan
         if found is None:
             return Outcome(facts={}, said="Nothing is planned.", changed=False)
-        raw = found.raw_schema + (found.suffix if found.makes_raw else "")
         summary = summary_of(found)
         return Outcome(
             facts={
                 "name": found.name,
                 "sha256": found.sha256,
-                "raw": raw,
+                # Whose RAW its models read: nothing stands for the live one.
+                "raw_of": found.name if found.makes_raw else "",
                 "summary": summary,
                 "plan": found.to_json(),
             },

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 from attrs import asdict, frozen
 
 from eventreplay.assembly import codec_of
+from eventreplay.capabilities.generations import suffix_of
 from eventreplay.config import load_settings
 from eventreplay.errors import EventReplayError
+from eventreplay.interfaces import Sink
+from eventreplay.rebuild import opened_shadow
 from eventreplay.verify import Verification, verify
 from eventreplay_airflow.jobs.ends import EndsRequest, LogToSinkWork
 from eventreplay_airflow.jobs.outcome import Outcome
@@ -32,6 +36,7 @@ class VerifyRequest(EndsRequest):
     partitions: Sequence[str] | None
     deep: bool
     schemas: str | None
+    generation: str | None
 
 
 class VerifyWork(LogToSinkWork[VerifyRequest]):
@@ -51,8 +56,7 @@ class VerifyWork(LogToSinkWork[VerifyRequest]):
         codec = None
         if request.deep:
             codec = codec_of(request.schemas, load_settings(arguments={"log_url": request.log}))
-        sink = self._open_sink()
-        try:
+        with self._target() as sink:
             found = self._found = verify(
                 self.log,
                 sink,
@@ -61,17 +65,22 @@ class VerifyWork(LogToSinkWork[VerifyRequest]):
                 codec=codec,
                 progress=self._report,
             )
-        finally:
-            sink.close()
         if not found.ok:
             raise UnequalError(
                 f"{self._raw} is not what the log holds: {'; '.join(_named(found))}.",
                 hint="Something else than a load changed it: find out who, and rebuild it from the log.",
             )
 
+    def _target(self) -> AbstractContextManager[Sink]:
+        generation = self._request.generation
+        return (
+            closing(self._open_sink()) if generation is None else opened_shadow(self._open_sink, generation)
+        )
+
     @property
     def _raw(self) -> str:
-        return f"{self._request.raw_schema}.EVENTS"
+        generation = self._request.generation
+        return f"{self._request.raw_schema}{'' if generation is None else suffix_of(generation)}.EVENTS"
 
     def outcome(self) -> Outcome:
         """What was compared, and what differs."""

@@ -23,10 +23,18 @@ class VerifyOperator(LogToSinkOperator):
         partitions: only these; None: all.
         deep: also read, hash and decode the log again, and compare every column.
         schemas: the set of schemas for that; None: the one that is installed.
+        generation: of a rebuild that is not live: its RAW is looked at; None or empty: the live one.
         kwargs: `log`, `sink`, `log_conn_id`, `sink_conn_id`, `sink_options`: see `LogToSinkOperator`.
     """
 
-    template_fields: Sequence[str] = (*LogToSinkOperator.ends, "replay_id", "partitions", "deep", "schemas")
+    template_fields: Sequence[str] = (
+        *LogToSinkOperator.ends,
+        "replay_id",
+        "partitions",
+        "deep",
+        "schemas",
+        "generation",
+    )
     receipt_kind: ClassVar[str] = "verify"
 
     def __init__(
@@ -36,6 +44,7 @@ class VerifyOperator(LogToSinkOperator):
         partitions: Sequence[str] | str | None = None,
         deep: bool | str = False,
         schemas: str | None = None,
+        generation: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -43,6 +52,7 @@ class VerifyOperator(LogToSinkOperator):
         self.partitions = partitions
         self.deep = deep
         self.schemas = schemas
+        self.generation = generation
 
     def title(self) -> str:
         """The replay's name."""
@@ -58,5 +68,6 @@ class VerifyOperator(LogToSinkOperator):
             partitions=values.texts("partitions", self.partitions) or None,
             deep=values.flag("deep", self.deep),
             schemas=values.optional_text(self.schemas),
+            generation=values.optional_text(self.generation) or None,
         )
         return job.VerifyWork(request, hook, partial(self.report, progress), self.stopped, self.log)
