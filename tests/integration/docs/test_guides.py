@@ -28,6 +28,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -39,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
+LONG = {"promotion.md", "rebuild-in-python.md"}
 OUTSIDE = ("AWS_", "POSTGRES_", "PG", "RABBITMQ_", "SNOWFLAKE_", "EVENTREPLAY_")
 """Variables of whoever runs the tests would lead to servers that are not the guide's."""
 
@@ -132,6 +134,14 @@ def guides() -> list[Path]:
     return [page for page in pages if any(block.kind in {"python", "console"} for block in blocks(page))]
 
 
+def tiered(pages: list[Path]) -> list[Any]:
+    """Those that run dbt more often than others say what they do are in the long tier."""
+    return [
+        pytest.param(page, id=page.name, marks=pytest.mark.long if page.name in LONG else ())
+        for page in pages
+    ]
+
+
 def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
     """Run it; what it printed, on either stream."""
     bin_folder = str(Path(sys.executable).parent)
@@ -151,7 +161,7 @@ def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
     return f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", tiered(guides()))
 def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     variables: dict[str, str] = {}
     for name in services(page):

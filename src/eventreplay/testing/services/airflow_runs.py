@@ -155,19 +155,22 @@ class AirflowRuns:
         """Wait until a try of a task (or a later one) is in one of `states`.
 
         Raises:
-            AirflowError: it is not, in time.
+            AirflowError: it is not, in time, or the run ended before it was; with the ends of the logs of
+                what failed.
         """
 
-        def reached() -> TaskState | None:
-            found = [each for each in self.state(run).of(task_id) if each.map_index == map_index]
+        def reached() -> tuple[TaskState | None, RunState] | None:
+            now = self.state(run)
+            found = [each for each in now.of(task_id) if each.map_index == map_index]
             good = found and found[0].try_number >= try_number and found[0].state in states
-            return found[0] if good else None
+            return (found[0] if good else None, now) if good or now.ended else None
 
-        task = self._until(reached, timeout_s)
+        task, now = self._until(reached, timeout_s) or (None, self.state(run))
         if task is None:
+            culprits = [each for each in now.tasks if each.state == "failed"]
             raise AirflowError(
-                f"{run.dag_id}.{task_id}[{map_index}] was not {' or '.join(states)} within {timeout_s:.0f} s."
-                f" {_summary(self.state(run))}",
+                f"{run.dag_id}.{task_id}[{map_index}] was not {' or '.join(states)} within {timeout_s:.0f} s;"
+                f" the run is {now.state}. {_summary(now)}\n{self._tails(run, culprits)}",
                 run=run.run_id,
             )
         return task
