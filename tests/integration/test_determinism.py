@@ -102,7 +102,11 @@ def test_each_two_values_meet_in_some_combination() -> None:
 
 
 @pytest.mark.parametrize(
-    "at", range(len(ENVIRONMENTS)), ids=lambda at: "-".join(asdict(ENVIRONMENTS[at]).values())
+    "at",
+    [
+        pytest.param(at, id="-".join(asdict(environment).values()), marks=pytest.mark.long if at % 2 else ())
+        for at, environment in enumerate(ENVIRONMENTS)
+    ],
 )
 def test_the_same_log_and_the_same_rows_in_every_way(expected: Result, tmp_path: Path, at: int) -> None:
     found = left(sys.executable, ENVIRONMENTS[at], ways(at), tmp_path)

@@ -18,7 +18,7 @@ from tests.integration.crash.test_kill_sweep import see_sound
 from tests.integration.crash.zygote import EVENTS, SEGMENT_POSITIONS
 
 PARTS = 4
-EVERY = 8
+EVERY = 12
 BOTH = [pytest.param("chosen", id="chosen"), pytest.param("others", id="others", marks=pytest.mark.long)]
 
 FULL = ("write", "pwrite64", "openat", "link", "mkdir", "rename")

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from attrs import evolve
 
 from tests.integration.dbt.payloads import (
@@ -138,6 +139,7 @@ def test_steps_in_any_order_build_what_one_build_does(warehouse: Warehouse) -> N
     assert warehouse.marts() == stepwise
 
 
+@pytest.mark.long
 def test_a_model_that_missed_a_run_catches_up(warehouse: Warehouse) -> None:
     """As after a run of which some models failed: not everything that a mart reads is of the same load."""
     warehouse.load(*first_load())

@@ -119,6 +119,7 @@ def test_other_settings_and_surroundings_give_the_same_bytes_and_rows(
     assert contents(tmp_path / "run") == contents(folder)
 
 
+@pytest.mark.long
 def test_killed_in_its_steps_and_started_again_it_ends_the_same(
     undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
