@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from eventreplay.capabilities.comparison import ColumnType, Place, Question, TableDifference
+from eventreplay.capabilities.comparison.comparing import texts_of
 from eventreplay.errors import ConfigError
 from eventreplay.sinks import duckdb_comparison
 
@@ -174,11 +175,28 @@ def test_names_are_names_whatever_they_look_like(connection: duckdb.DuckDBPyConn
     assert duckdb_comparison.tables(connection, "l") == [name, "t"]
 
 
-def test_long_values_are_cut_and_say_so(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("CREATE TABLE L.t AS SELECT 1 AS k, repeat('x', 5000) AS v")
-    connection.execute("CREATE TABLE S.t AS SELECT 1 AS k, repeat('x', 5000) || 'y' AS v")
+def test_of_long_values_the_part_is_shown_in_which_they_differ(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE L.t AS SELECT 1 AS k, repeat('x', 5000) || 'a' || repeat('z', 300) AS v")
+    connection.execute("CREATE TABLE S.t AS SELECT 1 AS k, repeat('x', 5000) || 'b' AS v")
     (sample,) = compare(connection, "k").samples
-    assert sample.before == sample.after == {"v": "x" * 200 + "…"}
+    assert sample.before == {"v": f"…{'x' * 60}a{'z' * 139}…"}
+    assert sample.after == {"v": f"…{'x' * 60}b"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("a", None, ("a", None)),
+        ("x" * 200, "x" * 199, ("x" * 200, "x" * 199)),
+        ("a" * 300, "b", ("a" * 200 + "…", "b")),
+        ("x" * 139 + "a" * 99, "x" * 139 + "b", ("x" * 139 + "a" * 61 + "…", "x" * 139 + "b")),
+        ("x" * 140 + "a" * 99, "x" * 140 + "b", (f"…{'x' * 60}{'a' * 99}", f"…{'x' * 60}b")),
+    ],
+)
+def test_what_is_short_or_differs_early_is_shown_from_its_beginning(
+    before: object, after: object, shown: tuple[str | None, str | None]
+) -> None:
+    assert texts_of(before, after) == shown
 
 
 def test_what_is_asked_for_has_to_be_there(connection: duckdb.DuckDBPyConnection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Context, Decimal
+from itertools import takewhile
 from typing import Any
 
 from attrs import define, evolve, field
@@ -36,6 +37,8 @@ _WIDE = Context(prec=100)
 _UPPER = Decimal(10) ** 18
 _SUM_END = Decimal(10) ** 38
 """What no sum may reach in either warehouse, point left out."""
+_AHEAD = 60
+"""Characters shown of what two texts have in common, before the place in which they differ."""
 
 
 def compared(
@@ -214,7 +217,7 @@ class _Comparison:
         for at, form in enumerate(columns):
             differs, there, here = row[keys + 3 * at : keys + 3 * at + 3]
             if int(differs):
-                before[form.name], after[form.name] = text_of(there), text_of(here)
+                before[form.name], after[form.name] = texts_of(there, here)
         return Sample(kind="changed", key=key, before=before, after=after)
 
     def _name(self, column: Column) -> str:
@@ -307,9 +310,28 @@ def _unscaled(value: Decimal, scale: int) -> Decimal:
 
 def text_of(value: object) -> str | None:
     """A value of a sample as text, the same whatever the driver; a long one is cut."""
+    text = _whole_text(value)
+    return None if text is None else _cut(text, 0)
+
+
+def texts_of(there: object, here: object) -> tuple[str | None, str | None]:
+    """Two values that differ; of long ones the part in which they begin to."""
+    texts = before, after = _whole_text(there), _whole_text(here)
+    if before is None or after is None or max(map(len, (before, after))) <= TEXT_CHARACTERS_MAX:
+        return texts
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    start = 0 if same + _AHEAD < TEXT_CHARACTERS_MAX else same - _AHEAD
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + TEXT_CHARACTERS_MAX
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _whole_text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, Decimal):
         return format(value, "f")
-    text = value.hex() if isinstance(value, (bytes, bytearray)) else str(value)
-    return text if len(text) <= TEXT_CHARACTERS_MAX else f"{text[:TEXT_CHARACTERS_MAX]}…"
+    return value.hex() if isinstance(value, (bytes, bytearray)) else str(value)

@@ -11,6 +11,9 @@ from attrs import frozen
 Family = Literal["exact", "text", "json", "bytes", "date", "moment", "zoned", "float", "boolean", "other"]
 
 TEXT_CHARACTERS_MAX = 200
+"""Of a value that is shown."""
+LOOKED_AT_CHARACTERS_MAX = 20_000
+"""Of two values that differ, so that the place in which they do can be shown."""
 """Characters of a value that a sample shows."""
 
 _INTEGER_DIGITS = {
@@ -111,8 +114,8 @@ class Dialect(Protocol):
     def text(self, expression: str, column: Column) -> str:
         """A value as text, whatever its type; the same for values that are the same."""
 
-    def shown(self, expression: str, column: Column) -> str:
-        """A value to be shown: of long text no more than is needed to see that it is long."""
+    def shown(self, expression: str, column: Column, characters: int = TEXT_CHARACTERS_MAX) -> str:
+        """A value to be shown: of text that is longer, one character more, to see that it is."""
 
     def hash_sums(self, expressions: Sequence[str]) -> tuple[str, ...]:
         """Aggregates that say whether two sets of rows are the same: exact sums of hashes."""
@@ -179,9 +182,9 @@ class DuckDBDialect:
             return f"LOWER(HEX({expression}))"
         return f"CAST({expression} AS VARCHAR)"
 
-    def shown(self, expression: str, column: Column) -> str:
+    def shown(self, expression: str, column: Column, characters: int = TEXT_CHARACTERS_MAX) -> str:
         """Its text, cut."""
-        return f"LEFT({self.text(expression, column)}, {TEXT_CHARACTERS_MAX + 1})"
+        return f"LEFT({self.text(expression, column)}, {characters + 1})"
 
     def hash_sums(self, expressions: Sequence[str]) -> tuple[str, ...]:
         """Of DuckDB's hash."""
@@ -238,10 +241,10 @@ class SnowflakeDialect:
             return f"LOWER(HEX_ENCODE({expression}))"
         return f"CAST({expression} AS VARCHAR)"
 
-    def shown(self, expression: str, column: Column) -> str:
+    def shown(self, expression: str, column: Column, characters: int = TEXT_CHARACTERS_MAX) -> str:
         """Text cut; numbers and moments as the driver gives them, whose text no session setting changes."""
         if column.family in ("text", "json", "bytes", "boolean", "other"):
-            return f"LEFT({self.text(expression, column)}, {TEXT_CHARACTERS_MAX + 1})"
+            return f"LEFT({self.text(expression, column)}, {characters + 1})"
         return expression
 
     def hash_sums(self, expressions: Sequence[str]) -> tuple[str, ...]:

@@ -39,7 +39,10 @@ class Counts:
 
 @frozen(kw_only=True)
 class Sample:
-    """One row that differs, as text; a text that is longer than 200 characters ends with an ellipsis.
+    """One row that differs, as text.
+
+    Of a text that is longer than 200 characters a part is shown, between ellipses: of a changed one the part
+    in which it begins to differ, if that is among its first 20,000 characters.
 
     Attributes:
         kind: what became of it.

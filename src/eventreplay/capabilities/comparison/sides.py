@@ -115,11 +115,9 @@ class Sides:
     def _plain(self, columns: Iterable[Column], letter: str) -> list[tuple[str, str]]:
         return [(f"{letter}{at}", self.pair.dialect.quoted(column.name)) for at, column in enumerate(columns)]
 
-    def _texts(self, columns: Iterable[Column], letter: str, first: int = 0) -> list[str]:
+    def _texts(self, columns: Iterable[Column], letter: str) -> list[str]:
         """What `_plain` took along, to be shown: only of the few rows that are chosen."""
-        return [
-            self.pair.dialect.shown(f'"{letter}{at}"', column) for at, column in enumerate(columns, first)
-        ]
+        return [self.pair.dialect.shown(f'"{letter}{at}"', column) for at, column in enumerate(columns)]
 
     def _values(self, columns: Iterable[Column], letter: str = "V") -> list[tuple[str, str]]:
         dialect = self.pair.dialect

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from eventreplay.capabilities.comparison.dialects import LOOKED_AT_CHARACTERS_MAX
 from eventreplay.capabilities.comparison.pairing import SIDES, Form, Layout, Side, Summed
 from eventreplay.capabilities.comparison.sides import LETTER, Items, Sides, Statement, shown_columns
 
@@ -101,8 +102,11 @@ class Statements(Sides):
         for at, form in enumerate(columns):
             inner.append(f'CASE WHEN {tests[at]} THEN 1 ELSE 0 END AS "T{at}"')
             inner += [f'B."V{at}"', f'A."V{at}" AS "W{at}"']
-            (before,), (after,) = self._texts([form.before], "V", at), self._texts([form.after], "W", at)
-            wanted += [f'"T{at}"', before, after]
+            wanted += [
+                f'"T{at}"',
+                self.pair.dialect.shown(f'"V{at}"', form.before, LOOKED_AT_CHARACTERS_MAX),
+                self.pair.dialect.shown(f'"W{at}"', form.after, LOOKED_AT_CHARACTERS_MAX),
+            ]
         items: Items = {
             side: [
                 *self._keys(side),
