@@ -28,6 +28,7 @@ PROGRAM = str(Path(sys.executable).parent / "eventreplay")
 TABLES = ("RAW.EVENTS", "RAW.QUARANTINE", "STAGING.orders", "MART.orders_daily")
 CLOCKS = {"inserted_at", "quarantined_at"}
 SAMPLES_LONG = 50
+LINES_MORE_OR_LESS = 20
 
 
 @define
@@ -90,7 +91,7 @@ class Stage:
     Attributes:
         company: in the folder that every point uses.
         before: a copy of the folder before `run`.
-        ready: one before `promote`.
+        ready: one before `promote`, when more was loaded than the generation has seen.
         counts: steps of the undisturbed `run` and `promote`.
         due: hashes of the live tables when everything is over.
         discounted: ids of events that the change is about.
@@ -111,7 +112,7 @@ class Stage:
     def goes_on(self) -> None:
         """Live loading, whatever was killed: more events, loaded by whichever code the live tables are of."""
         company = self.company
-        company.journal.happened(BEFORE + LIVE_MORE)
+        company.journal.happened(BEFORE + 2 * LIVE_MORE)
         said = [load(company, schemas) for schemas in ("sportscards", material.SCHEMAS)]
         assert 0 in {done.returncode for done in said}, [done.stderr for done in said]
 
@@ -173,12 +174,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     copies = {name: base / name for name in ("before", "ready")}
     counts = {}
     for step, copy in (("run", "before"), ("promote", "ready")):
-        shutil.copytree(folder, copies[copy])
         if step == "promote":
             company.journal.happened(BEFORE + LIVE_MORE)
             assert load(company, "sportscards").returncode == 0
+        shutil.copytree(folder, copies[copy])
         company.see("rebuild", step, "g1.plan.json", REBUILD_STEPS=str(base / "steps"))
         counts[step] = int((base / "steps").read_text("utf-8"))
+    company.journal.happened(BEFORE + 2 * LIVE_MORE)
+    assert load(company, material.SCHEMAS).returncode == 0
+    company.see("rebuild", "promote", "g1.plan.json")
     made = Stage(company, copies["before"], copies["ready"], counts, company.tables(), discounted)
     made.see_no_mixture()
     return made
@@ -189,7 +193,10 @@ def killed_at(stage: Stage, step: str, at: int) -> None:
     stage.restore(stage.before if step == "run" else stage.ready)
     given = {"REBUILD_STEPS": str(stage.before.parent / "steps"), "REBUILD_KILL_AT": str(at)}
     done = stage.company.command("rebuild", step, "g1.plan.json", **given)
-    assert done.returncode == -signal.SIGKILL, f"{step} was not killed at {at}: {done.stderr}"
+    # dbt does not say exactly as many lines each time, so the last step may not come.
+    is_last = at > stage.counts[step] - LINES_MORE_OR_LESS
+    ends = {-signal.SIGKILL, 0} if is_last else {-signal.SIGKILL}
+    assert done.returncode in ends, f"{step} was not killed at {at}: {done.stderr}"
     stage.see_no_mixture()
     stage.goes_on()
     stage.ends(from_run=step == "run")
