@@ -122,6 +122,7 @@ def test_from_a_plan_that_nobody_edited_to_the_rollback(shop: Shop) -> None:
         assert (back["name"], shop.views()) == ("first", before)
     kept = [each.facts["action"] for each in Receipts(Log.open(shop.ends["log"])).list(kind="rebuild")]
     assert kept[0] == "run"
+    assert kept.count("diff") == 1
     assert kept[-4:] == ["promote", "promote", "rollback", "rollback"]
 
 

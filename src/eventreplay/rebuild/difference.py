@@ -101,6 +101,31 @@ class Difference:
         """Whether nothing differs at all."""
         return all(one.difference.equal for one in self.tables)
 
+    def brief(self) -> dict[str, Any]:
+        """For a receipt, as plain JSON data: counts of what differs and why, and no row of it."""
+        return {
+            "action": "diff",
+            "name": self.generation,
+            "plan": self.plan,
+            "log": self.log,
+            "sink": self.sink,
+            "ok": self.ok,
+            "equal": self.equal,
+            "compared": len(self.tables),
+            "unexplained": list(self.unexplained),
+            "undecided": list(self.undecided),
+            "standings": [asdict(one) for one in self.standings],
+            "tables": {
+                f"{one.name} {one.note}".strip(): {
+                    **asdict(one.difference.counts),
+                    "columns": dict(one.difference.columns),
+                    "state": one.verdict.state,
+                }
+                for one in self.tables
+                if not one.difference.equal
+            },
+        }
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data; decimals as text."""
         return {

@@ -109,6 +109,11 @@ def test_the_story_of_a_model_that_changed(
     assert versions(shop) == {(1, 8)}
     assert see(capsys, "rebuild", "show", "g1")["generation"]["facts"]["built"] == {"web": 4}
     assert see(capsys, "verify", "--generation", "g1", "--no-receipt")["partitions"][0]["rows"] == 8
+    found = see(capsys, "rebuild", "diff", "g1.plan.json")
+    assert (found["ok"], [each["name"] for each in found["tables"] if each["state"] != "equal"]) == (
+        True, ["happened"],
+    )  # fmt: skip
+    assert see(capsys, "rebuild", "diff", "g1.plan.json", "--no-receipt")["receipt"] is None
     promoted = see(capsys, "rebuild", "promote", "g1.plan.json", "--work", "work", "--keep", "2d")
     assert (promoted["before"], promoted["read"], promoted["built"]) == ("first", 0, False)
     assert versions(shop) == {(2, 8)}
@@ -121,10 +126,10 @@ def test_the_story_of_a_model_that_changed(
     assert see(capsys, "rebuild", "drop", "g1")["dropped"] == ["g1"]
     receipts = see(capsys, "receipts", "ls")["receipts"]
     assert [(each["kind"], each["facts"].get("action")) for each in receipts] == [
-        ("replay", None), ("dbt", None), ("rebuild", "run"), ("rebuild", "promote"),
-        ("rebuild", "rollback"), ("rebuild", "drop"),
+        ("replay", None), ("dbt", None), ("rebuild", "run"), ("rebuild", "diff"),
+        ("rebuild", "promote"), ("rebuild", "rollback"), ("rebuild", "drop"),
     ]  # fmt: skip
-    assert [each["facts"].get("before") for each in receipts[3:5]] == ["first", "g1"]
+    assert [each["facts"].get("before") for each in receipts[4:6]] == ["first", "g1"]
 
 
 def versions(folder: Path) -> set[tuple[int, int]]:

@@ -46,11 +46,14 @@ def diff(
             "--page", metavar="FILE", help="Write a page with plots, too: one HTML file.", show_default=False
         ),
     ] = None,
+    no_receipt: Annotated[
+        bool, typer.Option("--no-receipt", help="Keep none: nothing is written beside the log.")
+    ] = False,
     option: PluginOptions = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show what a generation would change, row by row and figure by figure, and why. Nothing is changed.
+    """Show what a generation would change, row by row and figure by figure, and why. No table is changed.
 
     Rows are compared inside the warehouse, exactly. A change is explained if the codec of its event type, the
     model or something above it is made otherwise than what is live; else it is unexplained.
@@ -66,6 +69,7 @@ def diff(
         models=tuple(model) if model else None,
         samples=samples,
         page=page,
+        keeps_receipt=not no_receipt,
         options=tuple(option or ()),
         config=config,
     )

@@ -14,6 +14,7 @@ from eventreplay.capabilities.comparison import Sample
 from eventreplay.cli.failures import warn_of_retry
 from eventreplay.cli.jobs import assembly
 from eventreplay.cli.jobs.rebuild import Place
+from eventreplay.cli.jobs.receipts import kept
 from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, print_table
 from eventreplay.config import Settings
@@ -40,6 +41,7 @@ class DiffRequest:
     models: tuple[str, ...] | None
     samples: int
     page: Path | None
+    keeps_receipt: bool
     options: tuple[str, ...]
     config: Path | None
 
@@ -56,11 +58,19 @@ def run(request: DiffRequest, *, as_json: bool) -> int:
     )
     settings = place.settings()
     log = retried(partial(assembly.existing_log, settings.log_url, request.config), told=warn_of_retry)
-    found = retried(partial(_once, request, plan, place, settings, log), told=warn_of_retry)
+    made: list[Difference] = []
+
+    def facts() -> dict[str, Any] | None:
+        return made[0].brief() if made and request.keeps_receipt else None
+
+    with kept(log, "rebuild", facts) as proof:
+        made.append(retried(partial(_once, request, plan, place, settings, log), told=warn_of_retry))
+    (found,) = made
+    page = None if request.page is None else str(request.page)
     if write_page is not None:
         write_page(request.page, found)
     if as_json:
-        print_json({**found.to_json(), "page": None if request.page is None else str(request.page)})
+        print_json({**found.to_json(), "page": page, "receipt": proof.number})
     else:
         _say(found)
     return 0 if found.ok else UNEXPLAINED

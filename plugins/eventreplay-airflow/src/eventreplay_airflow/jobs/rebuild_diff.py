@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import frozen
 
 from eventreplay.errors import EventReplayError
 from eventreplay.rebuild.diff import diff
-from eventreplay.rebuild.difference import Compared, Difference
+from eventreplay.rebuild.difference import Difference
 from eventreplay_airflow.jobs.outcome import Outcome
 from eventreplay_airflow.jobs.rebuild import NAMES_SHOWN_MAX, StepRequest, StepWork
 
@@ -56,27 +54,14 @@ class DiffWork(StepWork[DiffRequest]):
         found = self._found
         if found is None:
             return Outcome(facts={}, said="Nothing was compared.", changed=False)
-        different = [one for one in found.tables if not one.difference.equal]
-        facts: dict[str, Any] = {
-            "name": found.generation,
-            "plan": found.plan,
-            "ok": found.ok,
-            "equal": found.equal,
-            "unexplained": list(found.unexplained),
-            "undecided": list(found.undecided),
-            "tables": {f"{one.name} {one.note}".strip(): _counts(one) for one in different},
-            "notes": list(found.notes),
-            "summary": summary_of(found),
-        }
-        count, of, odd = len(different), len(found.tables), len(found.unexplained)
-        return Outcome(facts=facts, said=f"{count} of {of} tables differ, {odd} unexplained.", changed=False)
-
-
-def _counts(one: Compared) -> dict[str, Any]:
-    """No rows and no keys: they would stand in Airflow's database."""
-    rows = one.difference.counts
-    counts = {name: getattr(rows, name) for name in ("before", "after", "added", "removed", "changed")}
-    return {**counts, "columns": dict(one.difference.columns), "state": one.verdict.state}
+        brief = found.brief()
+        count, of, odd = len(brief["tables"]), brief["compared"], len(found.unexplained)
+        return Outcome(
+            facts={**brief, "notes": list(found.notes), "summary": summary_of(found)},
+            said=f"{count} of {of} tables differ, {odd} unexplained.",
+            changed=False,
+            noteworthy=True,
+        )
 
 
 def summary_of(found: Difference) -> str:
