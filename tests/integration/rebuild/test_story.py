@@ -25,6 +25,7 @@ from tests.integration.rebuild.worlds import Cloud, Embedded, World
 EVENTS = 8_000
 EVENTS_LONG = 1_000_000
 EVENTS_STANDIN = 4_000
+EVENTS_STANDIN_LONG = 100_000
 pytestmark = pytest.mark.timeout(3_600)
 SAMPLES_MAX = 3_000
 """Rows of each kind that a comparison gives; the default story has fewer that differ."""
@@ -171,8 +172,10 @@ def test_promoted_the_marts_are_a_build_from_scratch_and_rolled_back_what_they_w
 
 
 @pytest.mark.long
-def test_the_same_on_the_stand_in(snowflake_standin: StandInServer, tmp_path: Path) -> None:
-    told = tell(Cloud(snowflake_standin), tmp_path, EVENTS_STANDIN, whole=False)
+@pytest.mark.parametrize("events", [EVENTS_STANDIN, EVENTS_STANDIN_LONG])
+def test_the_same_on_the_stand_in(snowflake_standin: StandInServer, tmp_path: Path, events: int) -> None:
+    told = tell(Cloud(snowflake_standin), tmp_path, events, whole=events == EVENTS_STANDIN_LONG)
+    sys.stdout.write(f"\n{events:,} events on the stand-in, seconds: {told.story.took}\n")
     see_the_diff_names_the_oracles_rows(told)
     see_the_story(told)
 
