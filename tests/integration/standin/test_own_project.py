@@ -201,7 +201,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(900)
 def test_everything_builds_and_every_test_passes_on_both(both: Both, demo: Path) -> None:
     """Models, unit tests and data tests: at first, after more was loaded, and from RAW once more."""
-    for part in ("log_offset % 3 = 0", "log_offset % 3 <> 0"):
+    # The catalog comes first: a test holds that every card that is sold or made is in it.
+    first = "(log_offset % 3 = 0 OR event_type LIKE 'sportscards.catalog.%')"
+    for part in (first, f"NOT {first}"):
         both.load(demo, part)
         assert not both.duck.transform("build").failed
         found = both.snow("build")
@@ -255,14 +257,18 @@ def test_bad_data_turns_tests_red_on_the_stand_in_too(both: Both, by_hand: Calla
     both.snow("run")
     with pytest.raises(TransformError) as caught:
         both.snow("test", select=["tag:quality"], environment=LOUD)
-    said = {node.name: str(node) for node in caught.value.fields["transformation"].failed}  # type: ignore[attr-defined]
-    assert said["within_zero_and_one"] == (
-        "within_zero_and_one failed on MART.fct_batch_performance.defect_rate: 1 row: "
-        "batch_id=B-7, defect_rate=1.200000000"
-    )
-    assert said["not_negative"].startswith("not_negative failed on MART.fct_order_lines: 2 rows: order_id=O1")
-    assert "1 row: event_date=2026-01-09, event_count=1, earlier_sum=28" in said["raw_volume_anomaly"]
-    assert "1 row: event_date=2026-01-05, live_events=1" in said["history_and_live_agree"]
+    said = [str(node) for node in caught.value.fields["transformation"].failed]  # type: ignore[attr-defined]
+    for text in (
+        (
+            "within_zero_and_one failed on MART.fct_batch_performance.defect_rate: 1 row: "
+            "batch_id=B-7, defect_rate=1.200000000"
+        ),
+        "within_zero_and_one failed on MART.agg_manufacturing_daily.defect_rate: 1 row: ",
+        "not_negative failed on MART.fct_order_lines: 2 rows: order_id=O1",
+        "1 row: event_date=2026-01-09, event_count=1, earlier_sum=28",
+        "1 row: event_date=2026-01-05, live_events=1",
+    ):
+        assert any(text in one for one in said), (text, said)
     hours = {"RAW_EVENTS_FRESHNESS_WARN_HOURS": "1", "RAW_EVENTS_FRESHNESS_ERROR_HOURS": "24"}
     with pytest.raises(
         TransformError, match=r"RAW\.EVENTS is stale: .* 30\.0 hours ago .*, more than 24 hours\."

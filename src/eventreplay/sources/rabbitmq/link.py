@@ -63,6 +63,7 @@ class Link:
         self._attached = False
         self._attached_at_s = 0.0
         self._settled = False
+        self._wanted_rows = 1
         self._since_s = 0.0
         self._lost: EventReplayError | None = None
         self._failure: EventReplayError | None = None
@@ -98,6 +99,7 @@ class Link:
         """
         until_s = monotonic() + timeout_s
         with self._changed:
+            self._wanted_rows = 1
             self._changed.wait_for(lambda: self._rows() > 0 or self._failure is not None, timeout_s)
             if self._rows() == 0:
                 if self._failure is not None:
@@ -105,6 +107,7 @@ class Link:
                 return None
             linger_s = min(self._settings.linger_s, until_s - monotonic())
             if linger_s > 0:
+                self._wanted_rows = rows_max
                 self._changed.wait_for(lambda: not 0 < self._rows() < rows_max or self._is_full(), linger_s)
             splitter = self._splitter
             if splitter is None or splitter.rows == 0:
@@ -280,8 +283,11 @@ class Link:
 
     def _on_received(self) -> bool:
         with self._changed:
-            self._changed.notify_all()
-            return not self._is_full()
+            is_full = self._is_full()
+            # Waking the other thread for each of many reads would cost more than the reads.
+            if is_full or self._rows() >= self._wanted_rows:
+                self._changed.notify_all()
+            return not is_full
 
     def _on_cancelled(self, _frame: Any) -> None:
         self._lose(
