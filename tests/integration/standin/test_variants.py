@@ -34,3 +34,21 @@ def test_text_that_is_no_json(client: Client) -> None:
     assert client.one("SELECT TRY_PARSE_JSON('{')") is None
     assert client.one("SELECT PARSE_JSON('')") is None
     assert client.error("SELECT PARSE_JSON('{\"a\": ')").errno == 100038
+
+
+def test_an_item_keeps_its_index_whatever_else_is_flattened(client: Client) -> None:
+    """docs.snowflake.com/en/sql-reference/functions/flatten: INDEX is the item's in its array; fakesnow: the
+    number of a row, in any order."""
+    client.run("CREATE TABLE t (id NUMBER, v VARIANT)")
+    items = ", ".join(f'{{"at": {at}, "of": \' || id || \'}}' for at in range(5))
+    client.run(
+        f"INSERT INTO t SELECT id, PARSE_JSON('[{items}]') FROM (SELECT SEQ4() AS id "
+        "FROM TABLE(GENERATOR(ROWCOUNT => 20000))) AS numbers"
+    )
+    query = (
+        "SELECT COUNT(*), COUNT(CASE WHEN f.index = f.value:at::NUMBER THEN 1 END), MIN(f.path), MAX(f.path) "
+        "FROM t, LATERAL FLATTEN(INPUT => t.v) AS f"
+    )
+    assert client.rows(query) == [(100_000, 100_000, "[0]", "[4]")]
+    query = 'SELECT f.key, f.index, f.value::STRING FROM TABLE(FLATTEN(PARSE_JSON(\'{"a": "x"}\'))) AS f'
+    assert client.rows(query) == [("a", None, "x")]

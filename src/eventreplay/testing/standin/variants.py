@@ -45,7 +45,25 @@ CREATE OR REPLACE MACRO {place}._try_parse_json(t) AS (
 CREATE OR REPLACE MACRO {place}._text(x) AS (
     CASE WHEN typeof(x) = 'JSON' THEN ltrim(json_extract_string(x::VARCHAR, '$'), chr(1)) ELSE x::VARCHAR END
 );
-"""  # the function is called only for texts with a long number in them
+CREATE OR REPLACE MACRO {place}._fs_flatten(input) AS TABLE
+    SELECT
+        hash(to_json(input))::UBIGINT AS seq, e.k AS key, coalesce(e.k, '[' || e.i || ']') AS path,
+        e.i AS index, e.v AS value, to_json(input) AS this
+    FROM (
+        SELECT unnest(
+            CASE WHEN json_type(to_json(input)) = 'OBJECT'
+                 THEN list_transform(
+                    json_keys(to_json(input)),
+                    lambda x: struct_pack(k := x, i := NULL::BIGINT, v := (to_json(input) -> x)::JSON)
+                 )
+                 ELSE list_transform(
+                    to_json(input)::JSON[],
+                    lambda x, nth: struct_pack(k := NULL::VARCHAR, i := nth - 1, v := x)
+                 )
+            END, recursive := true
+        )
+    ) AS e(k, i, v);
+"""  # the function is called only for texts with a long number; an item's index is its own, not a row's
 
 
 def parse_json(expression: Expr) -> Expr:
