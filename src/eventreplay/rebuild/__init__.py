@@ -8,7 +8,7 @@
 from eventreplay.rebuild.checking import check
 from eventreplay.rebuild.diff import diff
 from eventreplay.rebuild.difference import Difference
-from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen, opened_shadow
+from eventreplay.rebuild.ends import Dbt, OpenSink, Patience, Screen, opened_raw
 from eventreplay.rebuild.fingerprints import codec_types
 from eventreplay.rebuild.keeping import drop, drop_expired, generations, rollback, unfinished
 from eventreplay.rebuild.parts import (
@@ -52,7 +52,7 @@ __all__ = [
     "drop_expired",
     "generations",
     "new_receipt",
-    "opened_shadow",
+    "opened_raw",
     "plan",
     "promote",
     "rollback",

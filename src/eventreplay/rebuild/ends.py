@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -146,14 +146,18 @@ def opened(open_sink: OpenSink) -> Iterator[tuple[Sink, SupportsGenerations]]:
 
 
 @contextmanager
-def opened_shadow(open_sink: OpenSink, name: str) -> Iterator[Sink]:
-    """A sink over the RAW of a generation that stands beside the live one.
+def opened_raw(open_sink: OpenSink, generation: str | None) -> Iterator[Sink]:
+    """A sink over the live RAW (None), or over that of a generation that stands beside it.
 
     Raises:
         GenerationError: the sink keeps no generations, or this one has no RAW of its own there.
     """
+    if generation is None:
+        with closing(open_sink()) as sink:
+            yield sink
+        return
     with opened(open_sink) as (_, kept):
-        shadow = kept.shadow(name)
+        shadow = kept.shadow(generation)
         try:
             yield shadow
         finally:

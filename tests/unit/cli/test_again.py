@@ -8,9 +8,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventreplay.codecs.router import Router
+from eventreplay.codecs.router import Router, codec_for
+from eventreplay.demo import schemas
 from eventreplay.log import Log
 from eventreplay.receipts import Receipt, Receipts, keep
+from eventreplay.replay import replay
+from eventreplay.sinks.duckdb import DuckDBSink
+from tests.records import MOMENT
 from tests.unit.cli.conftest import RECORDS, Run, write_events
 
 SINK = ("--sink", "duckdb:///w.duckdb")
@@ -158,6 +162,19 @@ def test_a_comparison_is_made_again_and_what_has_changed_since_differs(log: Path
     code, out, _ = run("receipts", "again", "3")
     assert code == 1
     assert "Not the same: missing was 0, and is 1." in out
+
+
+def test_of_a_generation_its_own_raw_is_compared_again(log: Path, run: Run) -> None:
+    assert run("replay", *SINK)[0] == 0
+    warehouse = log.parent / "w.duckdb"
+    with DuckDBSink(warehouse, clock=lambda: MOMENT) as sink:
+        sink.begin_generation("g1", schemas=("RAW",), plan="0" * 64, facts={})
+        with sink.shadow("g1") as shadow:
+            replay(Log.open(log), shadow, codec_for(schemas.load()))
+    assert run("verify", *SINK, "--generation", "g1")[0] == 0
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("DELETE FROM RAW.EVENTS WHERE event_id = 'v-1'")
+    assert again(run, 3)[0] == 0
 
 
 def test_kinds_that_are_not_done_again_say_what_to_do(log: Path, run: Run) -> None:

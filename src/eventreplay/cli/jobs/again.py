@@ -17,10 +17,11 @@ from eventreplay.cli.progress import progress
 from eventreplay.cli.screen import print_json, print_line, print_table
 from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
-from eventreplay.interfaces import Codec, Source
+from eventreplay.interfaces import Codec, Sink, Source
 from eventreplay.log import Log
 from eventreplay.prove.again import Compared, captured_again, replayed_again, verified_again
 from eventreplay.prove.codecs import CodecName
+from eventreplay.rebuild import opened_raw
 from eventreplay.receipts import Receipt, Receipts
 from eventreplay.redaction import redacted
 from eventreplay.secret import MASK
@@ -148,23 +149,25 @@ def _verify(request: AgainRequest, log: Log, receipt: Receipt) -> list[Compared]
         sink_url=request.sink or receipt.facts["sink"],
         replay_id=receipt.facts["replay_id"],
     )
-    sink = assembly.sink_of(
-        settings, lambda: datetime.now(UTC), config=request.config, options=_options(request, receipt)
-    )
-    try:
-        with progress(f"verify again, receipt {receipt.number}", "rows") as report:
-            now = verify(
-                log,
-                sink,
-                replay_id=settings.replay_id,
-                partitions=used.get("partitions"),
-                codec=_codec(request, receipt) if receipt.facts.get("deep") else None,
-                samples_max=_NO_ROWS_NAMED,
-                progress=report,
-            )
-            return verified_again(receipt, now)
-    finally:
-        sink.close()
+    options = _options(request, receipt)
+
+    def open_sink() -> Sink:
+        return assembly.sink_of(settings, lambda: datetime.now(UTC), config=request.config, options=options)
+
+    with (
+        opened_raw(open_sink, used.get("generation")) as sink,
+        progress(f"verify again, receipt {receipt.number}", "rows") as report,
+    ):
+        now = verify(
+            log,
+            sink,
+            replay_id=settings.replay_id,
+            partitions=used.get("partitions"),
+            codec=_codec(request, receipt) if receipt.facts.get("deep") else None,
+            samples_max=_NO_ROWS_NAMED,
+            progress=report,
+        )
+        return verified_again(receipt, now)
 
 
 def _codec(request: AgainRequest, receipt: Receipt) -> Codec:

@@ -20,7 +20,7 @@ from eventreplay.config import Settings
 from eventreplay.errors import ConfigError
 from eventreplay.interfaces import Codec, Sink
 from eventreplay.log import Log
-from eventreplay.rebuild import opened_shadow
+from eventreplay.rebuild import opened_raw
 from eventreplay.receipts import options_of, verified
 from eventreplay.replay import replay
 from eventreplay.retrying import retried
@@ -111,12 +111,7 @@ class _Run:
 
     def _with_sink(self) -> None:
         request = self.request
-        if request.generation is not None:
-            with opened_shadow(self._open_sink, request.generation) as shadow:
-                self.outcomes["raw"] = self._raw(shadow)
-            return
-        sink = self._open_sink()
-        try:
+        with opened_raw(self._open_sink, request.generation) as sink:
             self._load_captured(sink)
             if request.raw:
                 self.outcomes["raw"] = self._raw(sink)
@@ -124,8 +119,6 @@ class _Run:
                 self.outcomes["ways"] = verify_models.ways(request.ways, sink, request.limit_rows)
             if request.marts is not None:
                 self.outcomes["marts"] = verify_models.marts(request.marts, sink, request.limit_rows)
-        finally:
-            sink.close()
 
     def _open_sink(self) -> Sink:
         return assembly.sink_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
 from typing import Any
 
 from attrs import asdict, frozen
@@ -12,8 +11,7 @@ from eventreplay.assembly import codec_of
 from eventreplay.capabilities.generations import suffix_of
 from eventreplay.config import load_settings
 from eventreplay.errors import EventReplayError
-from eventreplay.interfaces import Sink
-from eventreplay.rebuild import opened_shadow
+from eventreplay.rebuild import opened_raw
 from eventreplay.verify import Verification, verify
 from eventreplay_airflow.jobs.ends import EndsRequest, LogToSinkWork
 from eventreplay_airflow.jobs.outcome import Outcome
@@ -56,7 +54,7 @@ class VerifyWork(LogToSinkWork[VerifyRequest]):
         codec = None
         if request.deep:
             codec = codec_of(request.schemas, load_settings(arguments={"log_url": request.log}))
-        with self._target() as sink:
+        with opened_raw(self._open_sink, request.generation) as sink:
             found = self._found = verify(
                 self.log,
                 sink,
@@ -71,12 +69,6 @@ class VerifyWork(LogToSinkWork[VerifyRequest]):
                 hint="Something else than a load changed it: find out who, and rebuild it from the log.",
             )
 
-    def _target(self) -> AbstractContextManager[Sink]:
-        generation = self._request.generation
-        return (
-            closing(self._open_sink()) if generation is None else opened_shadow(self._open_sink, generation)
-        )
-
     @property
     def _raw(self) -> str:
         generation = self._request.generation
@@ -86,6 +78,8 @@ class VerifyWork(LogToSinkWork[VerifyRequest]):
         """What was compared, and what differs."""
         found, request = self._found, self._request
         facts: dict[str, Any] = {"log": self.log.url, "sink": request.sink, "replay_id": request.replay_id}
+        if request.generation is not None:
+            facts["settings"] = {"generation": request.generation}
         if found is not None:
             facts |= {"ok": found.ok, "deep": found.deep}
             facts |= {f"{kind}_count": getattr(found, f"{kind}_count") for kind in KINDS}
