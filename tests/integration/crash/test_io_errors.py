@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.crash.conftest import Stage
 from tests.integration.crash.harness import Call, Left, chosen, fresh
-from tests.integration.crash.test_kill_sweep import see_sound
+from tests.integration.crash.test_kill_sweep import see_sound, tiered
 from tests.integration.crash.zygote import EVENTS, SEGMENT_POSITIONS
 
 PARTS = 4
@@ -31,7 +31,7 @@ def test_errors_are_given_to_calls_that_sync_and_to_calls_that_need_space(stage:
     }
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", tiered(PARTS))
 @pytest.mark.parametrize("which", BOTH)
 def test_an_io_error_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(
     stage: Stage, part: int, which: str

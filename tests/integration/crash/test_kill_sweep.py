@@ -5,8 +5,8 @@ Killing before a call leaves what the call before it left, so the points between
 SIGKILL cannot show is the loss of bytes that were written and not yet synced; see `test_io_errors` for the
 calls that sync.
 
-By default it is killed at each call that does what none before it did, and at every sixth of the others (the
-commits make the same calls, one commit after the other); the rest is for the long tests.
+By default it is killed at half of the calls that do what none before them did, and of every sixth of the
+others (the commits make the same calls, one commit after the other); the rest is for the long tests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -32,6 +33,11 @@ SECONDS = 3
 
 DUCKDB_HEADERS_BYTES = 3 * 4096
 """A shorter file is one that DuckDB was about to create."""
+
+
+def tiered(parts: int, each: int = 2) -> list[Any]:
+    """Every second part, or as said, each time; all in the long tier."""
+    return [pytest.param(part, marks=pytest.mark.long) if part % each else part for part in range(parts)]
 
 
 def test_the_run_is_worth_sweeping(stage: Stage) -> None:
@@ -63,7 +69,7 @@ def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_th
         assert Left.of(folder) == stage.left
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", tiered(PARTS))
 def test_killed_at_any_call_and_started_again_it_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
     places = chosen(stage.trace.calls, EVERY)[part::PARTS]
     assert len(places) >= 6
@@ -88,9 +94,7 @@ def killed_at_each(stage: Stage, places: list[int]) -> None:
             assert Left.of(folder) == stage.left, f"after kill -9 at call {at + 1}, {call}"
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.long) if part % 2 else part for part in range(SAMPLES)]
-)
+@pytest.mark.parametrize("part", tiered(SAMPLES, 3))
 def test_killed_again_while_it_recovers_it_ends_as_if_undisturbed(
     stage: Stage, part: int, tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def looked_at(warehouse: Warehouse) -> str | None:
     return found.pop() if found else None
 
 
+@pytest.mark.long
 def test_steps_in_any_order_build_what_one_build_does(warehouse: Warehouse) -> None:
     warehouse.load(*first_load(), inserted_at=FIRST)
     warehouse.succeed("run")

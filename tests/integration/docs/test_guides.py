@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-LONG = {"promotion.md", "rebuild-in-python.md"}
+LONG = {"deploy.md", "promotion.md", "rebuild-in-python.md"}
 OUTSIDE = ("AWS_", "POSTGRES_", "PG", "RABBITMQ_", "SNOWFLAKE_", "EVENTREPLAY_")
 """Variables of whoever runs the tests would lead to servers that are not the guide's."""
 
