@@ -20,6 +20,7 @@ from attrs import asdict, frozen
 
 from tests.integration import determinism_child
 from tests.integration.determinism_child import EVENTS, Combination, Result, run
+from tests.tiers import tiered
 
 CHILD_S_MAX = 120
 
@@ -103,10 +104,11 @@ def test_each_two_values_meet_in_some_combination() -> None:
 
 @pytest.mark.parametrize(
     "at",
-    [
-        pytest.param(at, id="-".join(asdict(environment).values()), marks=pytest.mark.long if at % 2 else ())
-        for at, environment in enumerate(ENVIRONMENTS)
-    ],
+    tiered(
+        range(len(ENVIRONMENTS)),
+        short=lambda _, at: at % 2 == 0,
+        name=lambda at: "-".join(asdict(ENVIRONMENTS[at]).values()),
+    ),
 )
 def test_the_same_log_and_the_same_rows_in_every_way(expected: Result, tmp_path: Path, at: int) -> None:
     found = left(sys.executable, ENVIRONMENTS[at], ways(at), tmp_path)

@@ -148,9 +148,7 @@ class Explaining:
             return Verdict(state="undecided", why=(behind,))
         return Verdict(
             state="unexplained",
-            why=(
-                ("it is made as before, of what is as before: rows were changed, or it is not reproducible"),
-            ),
+            why=("it is made as before, of what is as before: rows were changed, or it is not reproducible",),
         )
 
     def _own_change(self, name: str) -> str:

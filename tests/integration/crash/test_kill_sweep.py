@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -23,6 +22,7 @@ from eventreplay.log import Log
 from tests.integration.crash.conftest import Stage
 from tests.integration.crash.harness import Call, Left, Trace, chosen, fresh
 from tests.integration.crash.zygote import EVENTS, PARTITION, SEGMENT_POSITIONS
+from tests.tiers import tiered
 
 PARTS = 6
 EVERY = 6
@@ -33,11 +33,6 @@ SECONDS = 3
 
 DUCKDB_HEADERS_BYTES = 3 * 4096
 """A shorter file is one that DuckDB was about to create."""
-
-
-def tiered(parts: int, each: int = 2) -> list[Any]:
-    """Every second part, or as said, each time; all in the long tier."""
-    return [pytest.param(part, marks=pytest.mark.long) if part % each else part for part in range(parts)]
 
 
 def test_the_run_is_worth_sweeping(stage: Stage) -> None:
@@ -69,7 +64,7 @@ def test_a_warehouse_with_as_many_threads_as_it_wants_makes_the_same_calls_in_th
         assert Left.of(folder) == stage.left
 
 
-@pytest.mark.parametrize("part", tiered(PARTS))
+@pytest.mark.parametrize("part", tiered(range(PARTS), short=lambda _, part: part % 2 == 0))
 def test_killed_at_any_call_and_started_again_it_ends_as_if_undisturbed(stage: Stage, part: int) -> None:
     places = chosen(stage.trace.calls, EVERY)[part::PARTS]
     assert len(places) >= 6
@@ -94,7 +89,7 @@ def killed_at_each(stage: Stage, places: list[int]) -> None:
             assert Left.of(folder) == stage.left, f"after kill -9 at call {at + 1}, {call}"
 
 
-@pytest.mark.parametrize("part", tiered(SAMPLES, 3))
+@pytest.mark.parametrize("part", tiered(range(SAMPLES), short=lambda _, part: part % 3 == 0))
 def test_killed_again_while_it_recovers_it_ends_as_if_undisturbed(
     stage: Stage, part: int, tmp_path: Path
 ) -> None:

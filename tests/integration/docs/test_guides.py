@@ -28,19 +28,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from attrs import frozen
 
 from eventreplay.testing.services import S3Server
+from tests.tiers import tiered
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 LONG = {"deploy.md", "promotion.md", "rebuild-in-python.md"}
+"""They run dbt, or migrations, more often than others say what they do."""
 OUTSIDE = ("AWS_", "POSTGRES_", "PG", "RABBITMQ_", "SNOWFLAKE_", "EVENTREPLAY_")
 """Variables of whoever runs the tests would lead to servers that are not the guide's."""
 
@@ -134,14 +135,6 @@ def guides() -> list[Path]:
     return [page for page in pages if any(block.kind in {"python", "console"} for block in blocks(page))]
 
 
-def tiered(pages: list[Path]) -> list[Any]:
-    """Those that run dbt more often than others say what they do are in the long tier."""
-    return [
-        pytest.param(page, id=page.name, marks=pytest.mark.long if page.name in LONG else ())
-        for page in pages
-    ]
-
-
 def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
     """Run it; what it printed, on either stream."""
     bin_folder = str(Path(sys.executable).parent)
@@ -161,7 +154,9 @@ def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
     return f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", tiered(guides()))
+@pytest.mark.parametrize(
+    "page", tiered(guides(), short=lambda _, page: page.name not in LONG, name=lambda page: page.name)
+)
 def test_the_code_of_a_guide_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     variables: dict[str, str] = {}
     for name in services(page):

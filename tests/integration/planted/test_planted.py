@@ -12,19 +12,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.integration.planted.bug import Bug
 from tests.integration.planted.bugs import BUGS
+from tests.tiers import tiered
 
 COPIED = ("src", "tests", "dbt", "proto")
 RUN_S_MAX = 240
 EVERY = 5
+"""Each takes seconds: every fifth is planted each time, all of them in the long tier."""
 NOT_A_FINDING = re.compile(
     r"^E +(ImportError|ModuleNotFoundError|SyntaxError|IndentationError|NameError)", re.MULTILINE
 )
@@ -73,15 +74,7 @@ def test_the_list_is_long_and_each_bug_is_another() -> None:
     assert len({bug.name for bug in BUGS}) == len({bug.edits for bug in BUGS}) == len(BUGS)
 
 
-def tiered(bugs: Sequence[Bug]) -> list[Any]:
-    """Every fifth is planted each time, all of them in the long tier: each takes seconds."""
-    return [
-        pytest.param(bug, id=bug.name, marks=() if number % EVERY == 0 else pytest.mark.long)
-        for number, bug in enumerate(bugs)
-    ]
-
-
-@pytest.mark.parametrize("bug", tiered(BUGS))
+@pytest.mark.parametrize("bug", tiered(BUGS, short=lambda at, _: at % EVERY == 0, name=lambda bug: bug.name))
 def test_a_planted_bug_turns_its_tests_red(bug: Bug, copy: Path, zygote: subprocess.Popen[str]) -> None:
     with planted(bug, copy):
         code, said = run_tests(copy, zygote, bug.tests)

@@ -317,7 +317,7 @@ def text_of(value: object) -> str | None:
 def texts_of(there: object, here: object) -> tuple[str | None, str | None]:
     """Two values that differ; of long ones the part in which they begin to."""
     texts = before, after = _whole_text(there), _whole_text(here)
-    if before is None or after is None or max(map(len, (before, after))) <= TEXT_CHARACTERS_MAX:
+    if before is None or after is None or max(len(before), len(after)) <= TEXT_CHARACTERS_MAX:
         return texts
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
     start = 0 if same + _AHEAD < TEXT_CHARACTERS_MAX else same - _AHEAD

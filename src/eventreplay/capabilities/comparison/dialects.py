@@ -11,10 +11,9 @@ from attrs import frozen
 Family = Literal["exact", "text", "json", "bytes", "date", "moment", "zoned", "float", "boolean", "other"]
 
 TEXT_CHARACTERS_MAX = 200
-"""Of a value that is shown."""
-LOOKED_AT_CHARACTERS_MAX = 20_000
-"""Of two values that differ, so that the place in which they do can be shown."""
 """Characters of a value that a sample shows."""
+LOOKED_AT_CHARACTERS_MAX = 20_000
+"""Characters of two values in which the place is looked for where they differ."""
 
 _INTEGER_DIGITS = {
     "TINYINT": 3,

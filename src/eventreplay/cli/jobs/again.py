@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,7 +151,7 @@ def _verify(request: AgainRequest, log: Log, receipt: Receipt) -> list[Compared]
     options = _options(request, receipt)
 
     def open_sink() -> Sink:
-        return assembly.sink_of(settings, lambda: datetime.now(UTC), config=request.config, options=options)
+        return assembly.sink_of(settings, config=request.config, options=options)
 
     with (
         opened_raw(open_sink, used.get("generation")) as sink,

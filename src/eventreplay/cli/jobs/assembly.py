@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +108,9 @@ def source_maker(
     return assembly.source_maker(spec, Typed(tuple(options), config), exists=exists)
 
 
-def sink_of(
-    settings: Settings,
-    now: Callable[[], datetime],
-    *,
-    config: Path | None = None,
-    options: Iterable[str] = (),
-) -> Sink:
-    """The sink that `sink_url` names."""
-    return assembly.sink_of(settings.sink_url, Typed(tuple(options), config), now)
+def sink_of(settings: Settings, *, config: Path | None = None, options: Iterable[str] = ()) -> Sink:
+    """The sink that `sink_url` names, by the wall clock."""
+    return assembly.sink_of(settings.sink_url, Typed(tuple(options), config), lambda: datetime.now(UTC))
 
 
 def warehouse_file(path: Path | None, config: Path | None) -> Path:

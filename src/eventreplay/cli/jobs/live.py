@@ -151,7 +151,7 @@ def _sources(request: LiveRequest, settings: Settings) -> _Sources:
 
 
 def _sink(request: LiveRequest, settings: Settings) -> Sink:
-    return assembly.sink_of(settings, lambda: datetime.now(UTC), config=request.config)
+    return assembly.sink_of(settings, config=request.config)
 
 
 def _options(request: LiveRequest, settings: Settings) -> LiveOptions:

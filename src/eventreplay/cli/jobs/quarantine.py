@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ class Place:
             ConfigError: there is none.
         """
         _file(settings.sink_url)
-        return assembly.sink_of(settings, lambda: datetime.now(UTC), config=self.config, options=self.options)
+        return assembly.sink_of(settings, config=self.config, options=self.options)
 
     @contextmanager
     def looked_into(self) -> Iterator[DuckDBQuarantine | SupportsQuarantine]:

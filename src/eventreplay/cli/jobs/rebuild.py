@@ -41,7 +41,7 @@ class Place:
 
     def open_sink(self, settings: Settings) -> Sink:
         """The warehouse, open."""
-        return assembly.sink_of(settings, lambda: datetime.now(UTC), config=self.config, options=self.options)
+        return assembly.sink_of(settings, config=self.config, options=self.options)
 
     def log_for_receipts(self, settings: Settings) -> Log | None:
         """The log beside which a receipt is kept, if there is one: looking after tables needs no log."""

@@ -6,7 +6,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -66,9 +65,7 @@ class Ends:
 
     def open_sink(self) -> Sink:
         """The warehouse, open."""
-        return assembly.sink_of(
-            self.settings, lambda: datetime.now(UTC), config=self.config, options=self.options
-        )
+        return assembly.sink_of(self.settings, config=self.config, options=self.options)
 
 
 def ends_of(code: Code, plan: Plan | None = None) -> Ends:

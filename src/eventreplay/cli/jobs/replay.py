@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ class Load:
 
     def _once(self, receipt: ReplayReceipt) -> None:
         settings, names = self.settings, self.partitions
-        sink = assembly.sink_of(settings, lambda: datetime.now(UTC), config=self.config, options=self.options)
+        sink = assembly.sink_of(settings, config=self.config, options=self.options)
         try:
             with progress(f"replay {settings.replay_id}", "events") as report:
                 replay(

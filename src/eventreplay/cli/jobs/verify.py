@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,6 @@ class _Run:
     def _open_sink(self) -> Sink:
         return assembly.sink_of(
             self.settings,
-            lambda: datetime.now(UTC),
             config=self.request.config,
             options=self.request.options,
         )

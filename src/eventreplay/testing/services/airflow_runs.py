@@ -159,13 +159,17 @@ class AirflowRuns:
                 what failed.
         """
 
-        def reached() -> tuple[TaskState | None, RunState] | None:
-            now = self.state(run)
+        def reached(now: RunState) -> TaskState | None:
             found = [each for each in now.of(task_id) if each.map_index == map_index]
             good = found and found[0].try_number >= try_number and found[0].state in states
-            return (found[0] if good else None, now) if good or now.ended else None
+            return found[0] if good else None
 
-        task, now = self._until(reached, timeout_s) or (None, self.state(run))
+        def decided() -> RunState | None:
+            now = self.state(run)
+            return now if now.ended or reached(now) is not None else None
+
+        now = self._until(decided, timeout_s) or self.state(run)
+        task = reached(now)
         if task is None:
             culprits = [each for each in now.tasks if each.state == "failed"]
             raise AirflowError(

@@ -68,6 +68,6 @@ class VerifyOperator(LogToSinkOperator):
             partitions=values.texts("partitions", self.partitions) or None,
             deep=values.flag("deep", self.deep),
             schemas=values.optional_text(self.schemas),
-            generation=values.optional_text(self.generation) or None,
+            generation=values.optional_text(self.generation),
         )
         return job.VerifyWork(request, hook, partial(self.report, progress), self.stopped, self.log)
