@@ -142,7 +142,8 @@ class Story:
 
     def oracle(self) -> tuple[dict[str, Keys], dict[str, tuple[Keys, Keys]], set[str]]:
         """The differences that must be, that are, and tables that are not equal: by plain SQL."""
-        with self.world.asked("", SUFFIX) as ask:
+        schemas = [f"{schema}{suffix}" for suffix in ("", SUFFIX) for schema in ("RAW", "STAGING", "MART")]
+        with self.world.asked(*schemas) as ask:
             return (
                 expected.affected(ask),
                 expected.differing(ask, "", SUFFIX),

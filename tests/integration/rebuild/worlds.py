@@ -20,7 +20,6 @@ from eventreplay.testing.services import StandInServer
 from tests.integration.rebuild.expected import Ask
 from tools.airflow_platform import marts
 
-MADE = ("RAW", "STAGING", "MART")
 
 
 def now() -> datetime:
@@ -48,12 +47,12 @@ class World(ABC):
         """An empty one of the same kind."""
 
     @abstractmethod
-    def asked(self, *suffixes: str) -> Any:
-        """A context: asks DuckDB's SQL of the generations with these suffixes."""
+    def asked(self, *schemas: str) -> Any:
+        """A context: asks DuckDB's SQL of these schemas."""
 
     def bytes_of(self, suffix: str = "") -> dict[str, str]:
         """SHA-256 of every mart's rows, in their order, as text: equal if the marts are byte for byte."""
-        with self.asked(suffix) as ask:
+        with self.asked(f"MART{suffix}") as ask:
             found = ask(
                 "select table_name from information_schema.tables"
                 f" where table_schema = 'MART{suffix}' and table_type = 'BASE TABLE' order by 1"
@@ -62,9 +61,7 @@ class World(ABC):
 
     def count(self, table: str) -> int:
         """Rows of a table."""
-        schema = table.partition(".")[0]
-        suffix = schema.removeprefix("RAW").removeprefix("STAGING").removeprefix("MART")
-        with self.asked(suffix) as ask:
+        with self.asked(table.partition(".")[0]) as ask:
             return int(ask(f"select count(*) from {table}")[0][0])
 
 
@@ -84,8 +81,8 @@ class Embedded(World):
         return Embedded(self._folder, self._number + 1)
 
     @contextmanager
-    def asked(self, *suffixes: str) -> Iterator[Ask]:
-        assert suffixes
+    def asked(self, *schemas: str) -> Iterator[Ask]:
+        assert schemas
         with duckdb.connect(str(self.path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield lambda query: connection.execute(query).fetchall()
@@ -113,8 +110,7 @@ class Cloud(World):
         return Cloud(self._server)
 
     @contextmanager
-    def asked(self, *suffixes: str) -> Iterator[Ask]:
-        schemas = [f"{schema}{suffix}" for suffix in suffixes for schema in MADE]
+    def asked(self, *schemas: str) -> Iterator[Ask]:
         with marts.copied(self._login, *schemas) as connection:
             yield lambda query: connection.execute(query).fetchall()
 

@@ -125,7 +125,6 @@ class _Gate:
     """
 
     def __init__(self, transport: Any, has_read_little: Callable[[Callable[[], None]], bool]) -> None:
-        self._transport = transport
         self._has_read_little = has_read_little
         self._rests = False
         self._socket = transport._sock  # noqa: SLF001
