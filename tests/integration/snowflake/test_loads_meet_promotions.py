@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve, frozen
 
 from eventreplay.capture import CaptureOptions, capture
-from eventreplay.errors import CheckpointConflictError, SinkUnavailableError
+from eventreplay.errors import (
+    CheckpointConflictError,
+    EventReplayError,
+    GenerationError,
+    SinkUnavailableError,
+)
 from eventreplay.log import Log
 from eventreplay.replay import replay
 from eventreplay.sinks.snowflake import SnowflakeSettings, SnowflakeSink
@@ -24,6 +30,7 @@ from tests.integration.snowflake.loading import due, held, load
 from tests.integration.snowflake.server import StandIn
 from tests.integration.snowflake.turns import Turns
 from tests.records import Record
+from tests.tiers import tiered
 
 KEEP_UNTIL = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=7)
 PLAN = "cd" * 32
@@ -130,6 +137,8 @@ def test_loads_between_every_two_statements_of_a_promotion_and_a_rollback(
 
 BEFORE_LOCK = 12
 """Statements of a load before it takes the lock, COPY the last of them."""
+COMMITTED = 15
+"""Statements of a load up to its COMMIT."""
 
 
 class Interrupted:
@@ -138,6 +147,7 @@ class Interrupted:
     def __init__(self, patch: pytest.MonkeyPatch, at: int, action: Callable[[], None]) -> None:
         self.statements: list[str] = []
         self.happened = False
+        self.refused: EventReplayError | None = None
         self._at, self._action, self._loading = at, action, False
         for name in ("run", "named"):
             plain = getattr(Session, name)
@@ -160,55 +170,104 @@ class Interrupted:
         if len(self.statements) == self._at:
             self.happened = True
             self._loading = False
-            self._action()
+            try:
+                self._action()
+            except (SinkUnavailableError, GenerationError) as error:
+                self.refused = error
             self._loading = True
         self.statements.append(statement)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
-@pytest.mark.parametrize(
-    "at",
-    [pytest.param(k, marks=[] if k == BEFORE_LOCK else [pytest.mark.long]) for k in range(16)],
-)
-def test_a_load_that_stands_still_while_generations_change_places_loses_nothing(
-    standin: StandIn,
-    settings: SnowflakeSettings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    at: int,
-    times: int,
-) -> None:
-    """Before any of its statements, above all between COPY and the lock; both generations are equally far."""
+@frozen
+class Met:
+    """What a load and a change of generations left."""
+
+    loader: Loader
+    sink: SnowflakeSink
+    catch_up: Callable[[], None]
+    meeting: Interrupted
+
+
+Meet = Callable[[int, Callable[[SnowflakeSink], None]], Met]
+
+
+@pytest.fixture
+def meet(settings: SnowflakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Meet]:
+    """Beside a generation that is ready, a load; before its k-th statement something happens."""
     folder = tmp_path / "log"
     loader = Loader(folder, settings)
     loader.capture()
     loader.load()
-    with SnowflakeSink(settings, clock=TickingClock()) as sink:
+    with SnowflakeSink(evolve(settings, lock_timeout_s=2), clock=TickingClock()) as sink:
+
+        def catch_up() -> None:
+            with sink.shadow("g1") as shadow:
+                replay(Log.open(folder), shadow, HexCodec())
+
         sink.begin_generation("g1", schemas=["RAW"], plan=PLAN, facts={})
-        with sink.shadow("g1") as shadow:
-            replay(Log.open(folder), shadow, HexCodec())
+        catch_up()
         sink.note("g1", state="ready", facts={})
         loader.capture()
 
-        def change() -> None:
-            sink.promote("g1", keep_until=KEEP_UNTIL)
-            if times > 1:
-                sink.rollback()
+        def met(at: int, act: Callable[[SnowflakeSink], None]) -> Met:
+            with monkeypatch.context() as patch:
+                meeting = Interrupted(patch, at, lambda: act(sink))
+                meeting.load(loader.log, settings)
+            assert meeting.happened
+            return Met(loader, sink, catch_up, meeting)
 
-        with monkeypatch.context() as patch:
-            meeting = Interrupted(patch, at, change)
-            meeting.load(loader.log, settings)
-        if at == BEFORE_LOCK:
-            assert "COPY INTO" in meeting.statements[-2]
-            assert "CHECKPOINT_LOCK" in meeting.statements[-1]
-        assert meeting.happened
-        loader.load()
-        assert held(standin, settings.database) == due(loader.log)
+        yield met
+
+
+def promote(sink: SnowflakeSink) -> None:
+    sink.promote("g1", keep_until=KEEP_UNTIL)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("at", tiered(range(BEFORE_LOCK + 1), short=lambda _, at: at == BEFORE_LOCK))
+def test_a_load_that_stands_still_while_generations_change_places_loses_nothing(
+    standin: StandIn, settings: SnowflakeSettings, meet: Meet, at: int, times: int
+) -> None:
+    """Before any statement up to the lock, above all between COPY and the lock."""
+
+    def change(sink: SnowflakeSink) -> None:
+        promote(sink)
         if times > 1:
-            with sink.shadow("g1") as shadow:
-                replay(Log.open(folder), shadow, HexCodec())
-            sink.promote("g1", keep_until=KEEP_UNTIL)
-        else:
             sink.rollback()
-        loader.load()
-        assert held(standin, settings.database) == due(loader.log)
+
+    met = meet(at, change)
+    assert met.meeting.refused is None
+    if at == BEFORE_LOCK:
+        assert "COPY INTO" in met.meeting.statements[-2]
+        assert "CHECKPOINT_LOCK" in met.meeting.statements[-1]
+    met.loader.load()
+    assert held(standin, settings.database) == due(met.loader.log)
+    if times > 1:
+        met.catch_up()
+        promote(met.sink)
+    else:
+        met.sink.rollback()
+    met.loader.load()
+    assert held(standin, settings.database) == due(met.loader.log)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("at", "refusal"),
+    [
+        (BEFORE_LOCK + 1, SinkUnavailableError),
+        (BEFORE_LOCK + 2, SinkUnavailableError),
+        (COMMITTED, GenerationError),
+    ],
+)
+def test_a_promotion_waits_for_a_load_that_holds_the_lock_and_sees_what_it_committed(
+    standin: StandIn, settings: SnowflakeSettings, meet: Meet, at: int, refusal: type[EventReplayError]
+) -> None:
+    met = meet(at, promote)
+    assert isinstance(met.meeting.refused, refusal)
+    assert held(standin, settings.database) == due(met.loader.log)
+    with pytest.raises(GenerationError, match="behind"):
+        promote(met.sink)
+    met.catch_up()
+    promote(met.sink)
+    assert held(standin, settings.database) == due(met.loader.log)
