@@ -21,7 +21,6 @@ from tests.integration.rebuild.expected import Ask
 from tools.airflow_platform import marts
 
 
-
 def now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
