@@ -2,7 +2,7 @@
 
 The diff is held against plain SQL, the marts after the promotion against a build from scratch, those after
 the rollback against what they were. By default on DuckDB with the models of orders; long: on the Snowflake
-stand-in, and on DuckDB with all models and a million events.
+stand-in and on DuckDB with all models and a million events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.integration.rebuild.worlds import Cloud, Embedded, World
 EVENTS = 8_000
 EVENTS_LONG = 1_000_000
 EVENTS_STANDIN = 4_000
-EVENTS_STANDIN_LONG = 100_000
+EVENTS_STANDIN_LONG = 1_000_000
 pytestmark = pytest.mark.timeout(3_600)
 SAMPLES_MAX = 3_000
 """Rows of each kind that a comparison gives; the default story has fewer that differ."""
