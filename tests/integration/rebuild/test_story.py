@@ -1,8 +1,8 @@
 """We changed how revenue is computed: plan, run, diff, promote, roll back, while events keep coming.
 
 The diff is held against plain SQL, the marts after the promotion against a build from scratch, those after
-the rollback against what they were. By default on DuckDB with the models of orders; long: on the Snowflake
-stand-in and on DuckDB with all models and a million events.
+the rollback against what they were. Few events and the models of orders first; then all models and a million
+events, on DuckDB and on the Snowflake stand-in.
 """
 
 from __future__ import annotations
