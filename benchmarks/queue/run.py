@@ -31,7 +31,7 @@ class Options:
         kinds: queue types, comma-separated.
     """
 
-    events: int = 200_000
+    events: int = 300_000
     body_bytes: int = 300
     turns: int = 3
     kinds: str = "classic,quorum"
