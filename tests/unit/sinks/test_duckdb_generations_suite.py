@@ -26,7 +26,9 @@ class TestDuckDBGenerations(GenerationSuite):
         # Held open: to open the file anew for each look would take longer than the tests.
         self.other = duckdb.connect(str(self.path))
         yield
+        # pytest keeps this object to its end, and DuckDB complains of connections that outlive it.
         self.other.close()
+        del self.other
         for sink in self.sinks:
             sink.close()
 
