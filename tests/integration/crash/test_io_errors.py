@@ -32,7 +32,7 @@ def test_errors_are_given_to_calls_that_sync_and_to_calls_that_need_space(stage:
     }
 
 
-@pytest.mark.parametrize("part", tiered(range(PARTS), short=lambda _, part: part % 2 == 0))
+@pytest.mark.parametrize("part", tiered(range(PARTS), short=lambda _, part: part == 0))
 @pytest.mark.parametrize("which", BOTH)
 def test_an_io_error_stops_cleanly_and_the_next_run_ends_as_if_undisturbed(
     stage: Stage, part: int, which: str
