@@ -41,7 +41,7 @@ BLOCK = re.compile(
     r"^```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 LONG = {"deploy.md", "promotion.md", "rebuild-in-python.md"}
-"""They run dbt, or migrations, more often than others say what they do."""
+"""Guides that run dbt or migrations many times, of what other tests hold each time."""
 OUTSIDE = ("AWS_", "POSTGRES_", "PG", "RABBITMQ_", "SNOWFLAKE_", "EVENTREPLAY_")
 """Variables of whoever runs the tests would lead to servers that are not the guide's."""
 

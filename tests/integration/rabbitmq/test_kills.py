@@ -31,6 +31,7 @@ SOCKET = ("recvfrom", "sendto")
 ACK = '""..., 21, 0'
 """Arguments of sending one basic.ack: a method frame of 13 bytes and its overhead of 8."""
 TRACES = 3
+"""Undisturbed runs: a call that a library makes now and then shifts the numbers of those behind it."""
 TIMES_MAX = 4
 """Calls are counted by thread, and which thread of a pool makes one is not fixed: a run may miss a point."""
 
@@ -64,20 +65,18 @@ class Sweep:
         assert len(self.ledger.confirmed) == ROWS
 
     def points(self) -> list[Point]:
-        """Calls on the log's files and on sockets that every run makes, whatever a library writes besides.
-
-        Threads that number a call alike share a point.
-        """
-        traces: list[dict[tuple[str, int], Point]] = []
-        for _ in range(TRACES):
-            found: dict[tuple[str, int], Point] = {}
-            for point in self.sweep.points(self.before):
-                if point.call in SOCKET or str(self.folder) in point.text:
-                    found.setdefault((point.call, point.ordinal), point)
-            self.complete()
-            traces.append(found)
-        first, *others = traces
+        """Calls that every run makes, whatever a library writes besides."""
+        first, *others = (self._traced() for _ in range(TRACES))
         return [point for numbers, point in first.items() if all(numbers in other for other in others)]
+
+    def _traced(self) -> dict[tuple[str, int], Point]:
+        """Calls on the log's files and on sockets. Threads that number a call alike share a point."""
+        found: dict[tuple[str, int], Point] = {}
+        for point in self.sweep.points(self.before):
+            if point.call in SOCKET or str(self.folder) in point.text:
+                found.setdefault((point.call, point.ordinal), point)
+        self.complete()
+        return found
 
     def complete(self) -> int:
         """Nothing is missing; how many rows are in the log a second time."""

@@ -11,6 +11,7 @@ from eventreplay.log import Log
 from eventreplay.sinks.snowflake import SnowflakeSettings
 from tests.integration.snowflake.loading import due, empty, held, load, position, small_log, staged
 from tests.integration.snowflake.server import StandIn
+from tests.tiers import tiered
 
 INSIDE = {
     "begin": "^BEGIN",
@@ -37,13 +38,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return small_log(tmp_path_factory.mktemp("faults") / "log")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in ("checkpoint", "commit") else [pytest.mark.long])
-        for name in INSIDE
-    ],
-)
+@pytest.mark.parametrize("name", tiered(INSIDE, short=lambda _, name: name in ("checkpoint", "commit")))
 def test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing(
     standin: StandIn, settings: SnowflakeSettings, log: Log, name: str
 ) -> None:
@@ -68,13 +63,7 @@ def test_a_lost_answer_inside_a_transaction_loses_nothing_and_doubles_nothing(
         empty(standin, settings.database)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in ("stored", "upload") else [pytest.mark.long])
-        for name in OUTSIDE
-    ],
-)
+@pytest.mark.parametrize("name", tiered(OUTSIDE, short=lambda _, name: name in ("stored", "upload")))
 def test_a_lost_answer_outside_a_transaction_is_asked_for_again(
     standin: StandIn, settings: SnowflakeSettings, log: Log, name: str
 ) -> None:

@@ -83,9 +83,7 @@ class Loader:
             self._failure = error
 
 
-@pytest.mark.parametrize(
-    "share", [pytest.param(each, marks=[] if each == 3 else [pytest.mark.long]) for each in range(1, 14)]
-)
+@pytest.mark.parametrize("share", tiered(range(1, 14), short=lambda _, share: share == 3))
 def test_loads_between_every_two_statements_of_a_promotion_and_a_rollback(
     standin: StandIn,
     settings: SnowflakeSettings,
